@@ -12,7 +12,7 @@ use shared::problem::Problem;
 use shared::time::rfc3339_millis;
 
 use super::response::{invalid, json_response, unavailable};
-use crate::control::AuditContext;
+use crate::control::author;
 use crate::store::{AuditEntry, Store};
 
 /// Maximum entries of one response.
@@ -88,12 +88,8 @@ impl fmt::Display for AuditEntryView {
         if let Some(revision) = self.revision {
             write!(formatter, "Revision {revision}: ")?;
         }
-        let context =
-            AuditContext { actor: self.actor.clone(), who: self.who.clone(), reason: String::new() };
-        let author = match context.author() {
-            author if author.is_empty() => "an unnamed operator".to_owned(),
-            author => author,
-        };
+        let author = author(&self.actor, &self.who);
+        let author = if author.is_empty() { "an unnamed operator" } else { &author };
         write!(formatter, "{}", self.action)?;
         if !self.detail.is_empty() {
             write!(formatter, ", {}", self.detail)?;

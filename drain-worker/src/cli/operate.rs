@@ -113,9 +113,9 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
             let mut schedule: Map<String, Value> =
                 serde_json::from_str(&file).map_err(|error| wrong(ErrorKind::InvalidData, &error))?;
             schedule.insert("confirm".to_owned(), json!(args.change.yes));
-            let revision = replaced_schedule(&args.change).await?;
-            let args = ChangeArgs { revision, ..args.change };
-            change(&args, Method::PUT, "/v1/schedule", schedule.into()).await
+            let client = SettingsClient::new(&args.change.settings).await?;
+            let made_on = seen_schedule(&client, &args.change).await?;
+            change_made_on(&client, made_on, &args.change, Method::PUT, "/v1/schedule", schedule.into()).await
         }
         ScheduleCommand::Clear(args) => change(&args, Method::POST, "/v1/schedule/clear", json!({})).await,
     }
@@ -123,29 +123,40 @@ pub(super) async fn schedule(command: ScheduleCommand) -> Result<(), CommandErro
 
 /// The revision on which a schedule is set: `--revision`, or the one in force. Shows the schedule that would be replaced, and
 /// asks: a file is edited for longer than a rate, and another operator may have set one meanwhile.
-async fn replaced_schedule(args: &ChangeArgs) -> Result<Option<i64>, CommandError> {
-    if args.revision.is_some() {
-        return Ok(args.revision);
+async fn seen_schedule(client: &SettingsClient, args: &ChangeArgs) -> Result<i64, CommandError> {
+    if let Some(revision) = args.revision {
+        return Ok(revision);
     }
-    let SettingsView { revision, schedule, .. } =
-        SettingsClient::new(&args.settings).await?.settings().await?.settings;
+    let SettingsView { revision, schedule, .. } = client.settings().await?.settings;
     if let Some(schedule) = schedule.filter(|_| !args.yes) {
         complain(&format!("in force, of revision {revision}: {}", serde_json::to_string(&schedule)?));
         let question = format!("this schedule (--revision {revision} confirms that you have seen it)");
         confirm("replace", &question)?;
     }
-    Ok(Some(revision))
+    Ok(revision)
+}
+
+/// Makes a change on `--revision`, or on the settings in force.
+async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<(), CommandError> {
+    let client = SettingsClient::new(&args.settings).await?;
+    let made_on = match args.revision {
+        Some(revision) => revision,
+        None => client.settings().await?.settings.revision,
+    };
+    change_made_on(&client, made_on, args, method, path, body).await
 }
 
 /// Makes a change on the settings that its author has seen, and prints those in force then. If another change came first,
 /// shows what differs and asks again.
-async fn change(args: &ChangeArgs, method: Method, path: &str, body: Value) -> Result<(), CommandError> {
-    let client = SettingsClient::new(&args.settings).await?;
+async fn change_made_on(
+    client: &SettingsClient,
+    mut made_on: i64,
+    args: &ChangeArgs,
+    method: Method,
+    path: &str,
+    body: Value,
+) -> Result<(), CommandError> {
     let mut body = with_context(body, &args.context);
-    let mut made_on = match args.revision {
-        Some(revision) => revision,
-        None => client.settings().await?.settings.revision,
-    };
     for _ in 0..ATTEMPTS_MAX {
         match client.change(method.clone(), path, &body, Some(made_on)).await {
             Err(AdminClientError::Changed { detail, revision }) => {

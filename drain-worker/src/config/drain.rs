@@ -14,7 +14,7 @@ use crate::admin::{AdminAccess, AdminRole, AdminToken};
 use crate::control::{GroupSettings, Rate};
 use crate::dead_letters::broker_dlq::BrokerDlqConfig;
 use crate::dead_letters::retention::RETENTION_H_DEFAULT;
-use crate::lag::{LagArgs, is_openapi_key};
+use crate::lag::{LagArgs, OpenApiKey};
 use crate::message::EXTEND_MAX;
 use crate::pipeline::PipelineConfig;
 use crate::pool::PoolConfig;
@@ -199,7 +199,7 @@ impl RunArgs {
             ),
         );
         errors.require(
-            self.lag.lag_openapi_key.as_ref().is_none_or(is_openapi_key),
+            self.lag.lag_openapi_key.as_ref().is_none_or(|key| OpenApiKey::new(key).is_some()),
             "--lag-openapi-key: must be ID:SECRET of an access key",
         );
         let lookups = self.lookups.signed_gateway(&[], &mut errors);

@@ -164,8 +164,9 @@ impl SettingsChange {
             }
             Self::SetSchedule { schedule, confirmed } => {
                 within_ceiling(&new, schedule.rate_max())?;
+                let cap = settings.ramp_start(now_us);
                 let in_force = settings.schedule.as_ref().and_then(Schedule::rate_max);
-                let highest = settings.ramp_start(now_us).max(in_force.unwrap_or(Rate::MIN));
+                let highest = in_force.map_or(cap, |in_force| in_force.max(cap));
                 if let Some(rate) = schedule.rate_max().filter(|rate| !confirmed && is_steep(*rate, highest))
                 {
                     return Err(SettingsChangeError::SteepSchedule {

@@ -52,14 +52,20 @@ impl AuditContext {
         Self { actor: actor.to_owned(), ..self }
     }
 
-    /// `ops (ann)`: the token, and the stated name as a note beside it.
+    /// See [`author`].
     #[must_use]
     pub fn author(&self) -> String {
-        match (self.actor.as_str(), self.who.as_str()) {
-            ("", who) => who.to_owned(),
-            (actor, "") => actor.to_owned(),
-            (actor, who) => format!("{actor} ({who})"),
-        }
+        author(&self.actor, &self.who)
+    }
+}
+
+/// `ops (ann)`: the token, and the stated name as a note beside it; empty if both are.
+#[must_use]
+pub fn author(actor: &str, who: &str) -> String {
+    match (actor, who) {
+        ("", who) => who.to_owned(),
+        (actor, "") => actor.to_owned(),
+        (actor, who) => format!("{actor} ({who})"),
     }
 }
 

@@ -14,7 +14,7 @@ mod schedule;
 mod settings;
 
 pub use change::{AppliedChange, CONFIRM_ABOVE, SettingsChange, SettingsChangeError};
-pub use context::{AuditContext, AuditContextError, NAME_CHARS_MAX, REASON_CHARS_MAX};
+pub use context::{AuditContext, AuditContextError, NAME_CHARS_MAX, REASON_CHARS_MAX, author};
 pub use hold::{HOLDS_MAX, Hold};
 pub use schedule::{ENTRIES_MAX, Schedule, ScheduleEntry, ScheduleError, Weekday};
 pub use settings::{Cap, CapSource, GroupSettings, ManualRate, RATE_MAX, Rate};

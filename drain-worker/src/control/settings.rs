@@ -15,8 +15,6 @@ pub const RATE_MAX: u32 = 1_000_000;
 pub struct Rate(NonZeroU32);
 
 impl Rate {
-    pub const MIN: Self = Self(NonZeroU32::MIN);
-
     /// `None`: out of bounds.
     #[must_use]
     pub fn new(orders_per_second: u32) -> Option<Self> {

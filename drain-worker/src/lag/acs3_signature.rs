@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
 /// SHA-256 of no bytes.
-pub(super) const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A request without a body.
 pub(super) struct UnsignedRequest<'a> {

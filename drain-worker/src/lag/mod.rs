@@ -35,9 +35,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use crate::exchange::ExchangeError;
+
 pub use args::{LagArgs, LagChoice};
 pub use metrics::{LagQuery, MetricsLag, lag_in};
-pub(crate) use openapi::is_openapi_key;
+pub(crate) use openapi::OpenApiKey;
 pub use openapi::{OpenApiLag, OpenApiUrl};
 pub use promql::PromqlLag;
 pub use scrape::{ScrapeUrl, ScrapeUrlError};
@@ -98,6 +100,17 @@ pub enum LagError {
     #[error("the broker reports nothing of group {group} on topic {topic}")]
     GroupMissing { group: String, topic: String },
 }
+
+impl LagError {
+    /// An exchange with `url` that ended without a whole response.
+    fn from_exchange(url: &impl ToString, error: ExchangeError) -> Self {
+        let (url, reason) = (url.to_string(), error.reason);
+        if error.is_unsent { Self::Unreachable { url, reason } } else { Self::Response { url, reason } }
+    }
+}
+
+/// Maximum wait for one response.
+const RESPONSE_WAIT: Duration = Duration::from_secs(2);
 
 /// Reads the lag. A call scrapes the broker, unless a source says otherwise: the caller bounds the rate.
 pub trait LagSource {

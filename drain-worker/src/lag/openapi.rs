@@ -21,8 +21,8 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::acs3_signature::UnsignedRequest;
-use super::{Lag, LagArgs, LagError, LagQuery, LagSource, LagSourceKind};
-use crate::exchange::{ExchangeError, HttpsClient, base_url, exchange, https_client, tls_client_config};
+use super::{Lag, LagArgs, LagError, LagQuery, LagSource, LagSourceKind, RESPONSE_WAIT};
+use crate::exchange::{HttpsClient, base_url, exchange, https_client, tls_client_config};
 
 const ACTION: &str = "GetConsumerGroupLag";
 const VERSION: &str = "2022-08-01";
@@ -31,7 +31,6 @@ const VERSION: &str = "2022-08-01";
 const CALL_INTERVAL: Duration = Duration::from_secs(10);
 
 const CONNECT_WAIT: Duration = Duration::from_secs(1);
-const RESPONSE_WAIT: Duration = Duration::from_secs(2);
 
 /// An answer about one topic has less than one KiB.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
@@ -55,24 +54,19 @@ impl FromStr for OpenApiUrl {
 }
 
 /// An access key of a RAM user.
-struct OpenApiKey {
+pub(crate) struct OpenApiKey {
     id: String,
     secret: Secret<String>,
 }
 
 impl OpenApiKey {
     /// `None`: `text` is not `ID:SECRET`.
-    fn new(text: &Secret<String>) -> Option<Self> {
+    pub(crate) fn new(text: &Secret<String>) -> Option<Self> {
         let (id, secret) = text.expose().split_once(':')?;
         let is_visible = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_graphic());
         (is_visible(id) && is_visible(secret))
             .then(|| Self { id: id.to_owned(), secret: Secret::new(secret.to_owned()) })
     }
-}
-
-/// True if `text` is `ID:SECRET`.
-pub(crate) fn is_openapi_key(text: &Secret<String>) -> bool {
-    OpenApiKey::new(text).is_some()
 }
 
 /// Asks the management API, every 10 s at most; in between it repeats its last answer, with its time.
@@ -176,15 +170,9 @@ impl LagCall {
     async fn lag(&self) -> Result<Lag, LagError> {
         let as_of = OffsetDateTime::now_utc();
         let request = self.signed(as_of).map_err(|error| self.wrong(error.to_string()))?;
-        let (status, body) = exchange(&self.http, request, RESPONSE_BYTES_MAX).await.map_err(
-            |ExchangeError { reason, is_unsent }| {
-                if is_unsent {
-                    LagError::Unreachable { url: self.url.clone(), reason }
-                } else {
-                    self.wrong(reason)
-                }
-            },
-        )?;
+        let (status, body) = exchange(&self.http, request, RESPONSE_BYTES_MAX)
+            .await
+            .map_err(|error| LagError::from_exchange(&self.url, error))?;
         let answer: Option<LagAnswer> = serde_json::from_slice(&body).ok();
         // The API's message may repeat what was signed; its code is a name.
         let name = |code: &str| code.chars().filter(char::is_ascii_graphic).take(64).collect::<String>();

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::Full;
@@ -11,10 +10,9 @@ use hyper_util::rt::TokioExecutor;
 use serde::{Serialize, Serializer};
 use tokio::time::timeout;
 
-use super::LagError;
-use crate::exchange::{ExchangeError, exchange};
+use super::{LagError, RESPONSE_WAIT};
+use crate::exchange::exchange;
 
-const RESPONSE_WAIT: Duration = Duration::from_secs(2);
 /// Maximum response. A broker returns about 2 kB for each topic and group.
 const RESPONSE_BYTES_MAX: usize = 8 << 20;
 
@@ -84,14 +82,9 @@ impl ScrapeUrl {
             .header(header::CONNECTION, "close")
             .body(Full::default())
             .map_err(|error| self.wrong(error.to_string()))?;
-        let (status, body) = exchange(&client, request, RESPONSE_BYTES_MAX).await.map_err(|error| {
-            let ExchangeError { reason, is_unsent } = error;
-            if is_unsent {
-                LagError::Unreachable { url: self.to_string(), reason }
-            } else {
-                self.wrong(reason)
-            }
-        })?;
+        let (status, body) = exchange(&client, request, RESPONSE_BYTES_MAX)
+            .await
+            .map_err(|error| LagError::from_exchange(self, error))?;
         if status != StatusCode::OK {
             return Err(self.wrong(format!("answered {status}")));
         }

@@ -127,7 +127,6 @@ impl StatusView {
         retention::warning(age, retention_h)
     }
 
-    /// Codes and texts.
     fn warnings(&self, retention_h: NonZeroU32) -> Vec<WarningView> {
         let mut warnings: Vec<_> = self
             .retention_warning(retention_h)

@@ -296,7 +296,6 @@ class Guard(InAFolder):
         self.assertEqual(self.faults(("alicloud_security_group_rule", ["delete", "create"], {}, {})), [])
 
 
-# Uses Terraform's built-in provider: no account, no network.
 class ByHand(InAFolder):
     """apply-by-hand with a stand-in of Terraform, which records its arguments and shows a given plan."""
 
@@ -369,6 +368,7 @@ class ByHand(InAFolder):
                 self.assertRegex(command, r"-chdir=infra/account apply -var-file=account.tfvars|^terraform plan$", path)
 
 
+# Uses Terraform's built-in provider: no account, no network.
 @unittest.skipUnless(shutil.which("terraform") and shutil.which("jq"), "terraform or jq is missing")
 class Plan(InAFolder):
     ROOT = """

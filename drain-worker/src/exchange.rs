@@ -102,3 +102,25 @@ fn causes(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_has_a_scheme_a_host_and_perhaps_a_path() {
+        for (text, expected) in [
+            ("http://localhost:9101", Some("http://localhost:9101")),
+            ("http://localhost:9101/", Some("http://localhost:9101")),
+            ("https://drain.example/workers/1/", Some("https://drain.example/workers/1")),
+            ("http://[::1]:9101", Some("http://[::1]:9101")),
+            ("localhost:9101", None),
+            ("ftp://localhost", None),
+            ("http://ann:secret@localhost", None),
+            ("http://localhost/?a=b", None),
+            ("", None),
+        ] {
+            assert_eq!(base_url(text).as_deref(), expected, "{text}");
+        }
+    }
+}

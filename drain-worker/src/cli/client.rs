@@ -278,23 +278,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_has_a_scheme_a_host_and_perhaps_a_path() {
-        for (text, expected) in [
-            ("http://localhost:9101", Some("http://localhost:9101")),
-            ("http://localhost:9101/", Some("http://localhost:9101")),
-            ("https://drain.example/workers/1/", Some("https://drain.example/workers/1")),
-            ("http://[::1]:9101", Some("http://[::1]:9101")),
-            ("localhost:9101", None),
-            ("ftp://localhost", None),
-            ("http://ann:secret@localhost", None),
-            ("http://localhost/?a=b", None),
-            ("", None),
-        ] {
-            assert_eq!(base_url(text).as_deref(), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn parameters_are_encoded_and_absent_ones_left_out() {
         let parameters = [("user_id", Some("a&b=c d")), ("reference", None), ("after", Some("7"))];
         assert_eq!(with_query("/v1/orders", &parameters), "/v1/orders?user_id=a%26b%3Dc%20d&after=7");

@@ -92,14 +92,14 @@ pub async fn run(
     let redriver = Redriver::new(
         store.clone(),
         operator_writer.clone(),
-        pause_check(&monitor),
+        pause_check(&monitor, &store),
         &group,
         RedriveConfig::default(),
     );
     let purger = Purger::new(
         store.clone(),
         operator_writer.clone(),
-        pause_check(&monitor),
+        pause_check(&monitor, &store),
         &group,
         settings.retention_h.get(),
     );
@@ -108,7 +108,7 @@ pub async fn run(
         settings.client.clone(),
         settings.broker_dlq,
         operator_writer,
-        pause_check(&monitor),
+        pause_check(&monitor, &store),
     );
     let admin_state = Admin {
         store: store.clone(),
@@ -215,9 +215,12 @@ fn panicked(error: &JoinError) -> PipelineError {
 }
 
 /// Prevents redrives and broker dead letters while the pool is paused.
-fn pause_check(monitor: &Monitor) -> WriteGuard {
-    let monitor = monitor.clone();
-    Arc::new(move || monitor.is_paused().then(|| "the pool is paused".to_owned()))
+fn pause_check(monitor: &Monitor, store: &Arc<Store>) -> WriteGuard {
+    let (monitor, store) = (monitor.clone(), store.clone());
+    Arc::new(move || {
+        let (monitor, store) = (monitor.clone(), store.clone());
+        Box::pin(async move { monitor.is_paused(&store).await.then(|| "the pool is paused".to_owned()) })
+    })
 }
 
 async fn open(settings: &DrainSettings) -> Result<Store, StoreError> {

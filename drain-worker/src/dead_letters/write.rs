@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::timeout;
 
 use crate::pipeline::BreakerState;
@@ -15,7 +16,7 @@ use crate::rate::Grant;
 use crate::store::{Fence, StoreError};
 
 /// Returns why nothing may be written now, such as a pause of the pool; `None`: nothing prevents it.
-pub type WriteGuard = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+pub type WriteGuard = Arc<dyn Fn() -> BoxFuture<'static, Option<String>> + Send + Sync>;
 
 /// A [`GatedWriter`] that waits for a bounded time.
 #[derive(Clone)]
@@ -33,12 +34,12 @@ pub(crate) struct WriteStopped(pub(crate) String);
 impl BoundedWriter {
     /// Waits for a grant to write some of `rows`: [`Grant::orders`] says how many.
     pub(crate) async fn acquire(&self, rows: usize) -> Result<Grant, WriteStopped> {
-        self.check_guard()?;
+        self.check_guard().await?;
         match timeout(self.wait_max, self.writer.acquire(rows)).await {
             Ok(Some(grant)) => Ok(grant),
             Ok(None) => Err(WriteStopped("the worker is stopping".to_owned())),
             Err(_elapsed) => {
-                self.check_guard()?;
+                self.check_guard().await?;
                 Err(WriteStopped(format!(
                     "this worker got no share of the cap within {} s",
                     self.wait_max.as_secs_f64()
@@ -47,8 +48,8 @@ impl BoundedWriter {
         }
     }
 
-    fn check_guard(&self) -> Result<(), WriteStopped> {
-        if let Some(reason) = (self.guard)() {
+    async fn check_guard(&self) -> Result<(), WriteStopped> {
+        if let Some(reason) = (self.guard)().await {
             return Err(WriteStopped(reason));
         }
         match self.writer.breaker.state() {
@@ -99,6 +100,7 @@ impl BoundedWriter {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
     use std::num::NonZeroU32;
     use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -114,7 +116,7 @@ mod tests {
 
     fn writer(gate: RateGate, guard: Option<&'static str>) -> BoundedWriter {
         let writer = GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default());
-        BoundedWriter { writer, guard: Arc::new(move || guard.map(str::to_owned)), wait_max: WAIT_MAX }
+        BoundedWriter { writer, guard: Arc::new(move || Box::pin(ready(guard.map(str::to_owned)))), wait_max: WAIT_MAX }
     }
 
     fn gate() -> RateGate {

@@ -32,7 +32,7 @@ use crate::lag::LagSource;
 use crate::metrics::{self, PoolGauges};
 use crate::pipeline::Cordon;
 use crate::pool::{LagReport, LagSlot, LimitedBy, PoolSnapshot, WorkerSignals};
-use crate::store::{DeadLetterTotals, Store};
+use crate::store::{DeadLetterTotals, GroupSnapshot, Store};
 
 const STEP: Duration = Duration::from_secs(1);
 
@@ -46,7 +46,7 @@ const WARN_EVERY: u64 = 60;
 /// missing, no worker is running.
 const LINE_EVERY: u64 = 60;
 
-/// Maximum duration of a lag query, and of a count of dead letters.
+/// Maximum duration of a lag query, and of a query to the database.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Default)]
@@ -131,13 +131,19 @@ impl Monitor {
         self.lock().history.samples(step, since_us)
     }
 
-    /// True if the pool is paused, by the settings that [`Self::status`] shows. The decision in the same snapshot may be of
-    /// settings before them.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        let snapshot = self.snapshot.borrow();
-        let group = snapshot.as_ref().map(|snapshot| &snapshot.group);
-        group.is_some_and(|group| group.settings.cap_at(group.now_us).orders_per_second == 0)
+    /// True if the pool is paused. The snapshot may be a heartbeat older than a resume that an operator has seen, so a
+    /// pause in it counts only if `store` confirms it, or does not answer within 3 s.
+    pub async fn is_paused(&self, store: &Store) -> bool {
+        let is_paused =
+            |group: &GroupSnapshot| group.settings.cap_at(group.now_us).orders_per_second == 0;
+        let Some(snapshot) = self.snapshot.borrow().clone() else { return false };
+        if !is_paused(&snapshot.group) {
+            return false;
+        }
+        match timeout(ASK_TIMEOUT, store.read_group(&snapshot.group_id)).await {
+            Ok(Ok(Some(group))) => is_paused(&group),
+            _ => true,
+        }
     }
 
     /// Collects once a second until `shutdown`.

@@ -1,5 +1,6 @@
 //! Authentication of the admin port.
 
+use std::future::ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,11 +78,11 @@ pub(crate) fn port(fixture: &WorkerFixture, access: AdminAccess) -> Router {
     let redriver = Redriver::new(
         fixture.store.clone(),
         writer.clone(),
-        Arc::new(|| None),
+        Arc::new(|| Box::pin(ready(None))),
         "drain",
         RedriveConfig::default(),
     );
-    let purger = Purger::new(fixture.store.clone(), writer, Arc::new(|| None), "drain", 72);
+    let purger = Purger::new(fixture.store.clone(), writer, Arc::new(|| Box::pin(ready(None))), "drain", 72);
     let admin = Admin {
         store: fixture.store.clone(),
         group: "drain".into(),

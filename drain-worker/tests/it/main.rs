@@ -15,6 +15,7 @@ mod harness;
 mod health;
 mod log_samples;
 mod order_log;
+mod pause;
 mod pool;
 mod problems;
 mod query;

@@ -1,5 +1,6 @@
 //! Purging personal data and rows.
 
+use std::future::ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 fn purger(harness: &Harness, gate: RateGate) -> Purger {
     let writer = GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default());
-    Purger::new(harness.store.clone(), writer, Arc::new(|| None), "drain", 72)
+    Purger::new(harness.store.clone(), writer, Arc::new(|| Box::pin(ready(None))), "drain", 72)
 }
 
 fn enough() -> RateGate {

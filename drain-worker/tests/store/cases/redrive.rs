@@ -1,5 +1,6 @@
 //! Redriving dead letters.
 
+use std::future::ready;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ const ALL: PageRequest = PageRequest { after: 0, letters_max: NonZeroU32::MAX };
 fn redriver_at(store: Arc<Store>, gate: RateGate, wait_max: Duration) -> Redriver {
     let writer = GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default());
     let config = RedriveConfig { wait_max, batch_orders_max: 7, ..RedriveConfig::default() };
-    Redriver::new(store, writer, Arc::new(|| None), "drain", config)
+    Redriver::new(store, writer, Arc::new(|| Box::pin(ready(None))), "drain", config)
 }
 
 fn redriver(store: Arc<Store>) -> Redriver {

@@ -116,7 +116,11 @@ mod tests {
 
     fn writer(gate: RateGate, guard: Option<&'static str>) -> BoundedWriter {
         let writer = GatedWriter::new(gate, WriterStats::default(), CircuitBreaker::default());
-        BoundedWriter { writer, guard: Arc::new(move || Box::pin(ready(guard.map(str::to_owned)))), wait_max: WAIT_MAX }
+        BoundedWriter {
+            writer,
+            guard: Arc::new(move || Box::pin(ready(guard.map(str::to_owned)))),
+            wait_max: WAIT_MAX,
+        }
     }
 
     fn gate() -> RateGate {

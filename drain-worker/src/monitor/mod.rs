@@ -32,7 +32,7 @@ use crate::lag::LagSource;
 use crate::metrics::{self, PoolGauges};
 use crate::pipeline::Cordon;
 use crate::pool::{LagReport, LagSlot, LimitedBy, PoolSnapshot, WorkerSignals};
-use crate::store::{DeadLetterTotals, GroupSnapshot, Store};
+use crate::store::{DeadLetterTotals, Store};
 
 const STEP: Duration = Duration::from_secs(1);
 
@@ -104,7 +104,9 @@ impl Monitor {
         let snapshot = self.snapshot.borrow().clone()?;
         let health = self.health();
         let state = self.lock();
-        Some(StatusView::new(&snapshot, &state.flow, state.letters.as_ref(), &health, self.retention_h))
+        let is_cordoned = self.signals.cordon.is_set();
+        let (flow, letters) = (&state.flow, state.letters.as_ref());
+        Some(StatusView::new(&snapshot, flow, letters, &health, is_cordoned, self.retention_h))
     }
 
     /// The cordon of this worker.
@@ -131,19 +133,14 @@ impl Monitor {
         self.lock().history.samples(step, since_us)
     }
 
-    /// True if the pool is paused. The snapshot may be a heartbeat older than a resume that an operator has seen, so a
-    /// pause in it counts only if `store` confirms it, or does not answer within 3 s.
+    /// True if the pool is paused, by `store`: the last snapshot may be a heartbeat older than a pause or a resume that an
+    /// operator has just made. If the store does not answer within 3 s, by that snapshot.
     pub async fn is_paused(&self, store: &Store) -> bool {
-        let is_paused =
-            |group: &GroupSnapshot| group.settings.cap_at(group.now_us).orders_per_second == 0;
         let Some(snapshot) = self.snapshot.borrow().clone() else { return false };
-        if !is_paused(&snapshot.group) {
-            return false;
-        }
-        match timeout(ASK_TIMEOUT, store.read_group(&snapshot.group_id)).await {
-            Ok(Ok(Some(group))) => is_paused(&group),
-            _ => true,
-        }
+        let answer = timeout(ASK_TIMEOUT, store.read_group(&snapshot.group_id)).await;
+        let read = answer.ok().and_then(Result::ok).flatten();
+        let group = read.as_ref().unwrap_or(&snapshot.group);
+        group.settings.cap_at(group.now_us).orders_per_second == 0
     }
 
     /// Collects once a second until `shutdown`.

@@ -26,6 +26,7 @@ impl StatusView {
         flow: &Flow,
         letters: Option<&DeadLetterTotals>,
         health: &Health,
+        is_cordoned: bool,
         retention_h: NonZeroU32,
     ) -> Self {
         let (group, age) = (&snapshot.group, snapshot.at.elapsed());
@@ -35,6 +36,7 @@ impl StatusView {
         let unknown = Self {
             group: snapshot.group_id.clone(),
             worker: snapshot.name.clone(),
+            is_cordoned,
             lease: snapshot.lease.to_string(),
             now: instant_us(group.now_us),
             age_s: age.as_secs_f64(),

@@ -195,6 +195,8 @@ pub struct WorkerView {
 pub struct StatusView {
     pub group: String,
     pub worker: String,
+    /// True if the worker that answers is cordoned. Its state may be another one: a cordoned worker can lose the database.
+    pub is_cordoned: bool,
     /// The lease, because names may be shared and survive a rejoin.
     #[serde(skip)]
     pub(super) lease: String,

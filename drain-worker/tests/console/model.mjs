@@ -45,6 +45,7 @@ export class Model {
     this.letters = Array.from({ length: 3 }, (_, index) => this.letter(index + 1, index < 2 ? "unknown_sku" : "malformed_message"));
     /** Buyers that have the order. */
     this.buyers = ["alice"];
+    this.isCordoned = false;
     /** False: the database does not take the entry of a cordon. */
     this.isAudited = true;
     /** Called with each request's address before the answer: may wait, and may return a problem instead. */
@@ -128,7 +129,7 @@ export class Model {
     };
     return {
       ...this.base,
-      group: "drain", worker: "drain-1:4117", now: ISO(Date.now()), age_s: this.age, cap: this.cap(), settings: { revision: this.revision, ...this.settings },
+      group: "drain", worker: "drain-1:4117", is_cordoned: this.isCordoned, now: ISO(Date.now()), age_s: this.age, cap: this.cap(), settings: { revision: this.revision, ...this.settings },
       committed_per_second: committed, arriving_per_second: this.lagError ? null : this.arriving,
       receive_failures_per_second: this.failures, limited_by: this.limit, commit_ms: { p50: 6.1, p99: 18.4 },
       totals: { confirmed: 1, sold_out: 2, limit_exceeded: 3, duplicate: 0, conflict: 0, dead_lettered: 3 },
@@ -266,10 +267,10 @@ export class Model {
       case "POST /v1/schedule/preview": return this.preview(body);
       case "POST /v1/worker/cordon":
       case "POST /v1/worker/uncordon": {
-        const isCordoned = url.pathname.endsWith("/cordon");
-        this.workers[0].state = isCordoned ? "cordoned" : "draining";
-        if (this.isAudited) this.note(isCordoned ? "cordon" : "uncordon", this.workers[0].name, body);
-        return { worker: this.workers[0].name, is_cordoned: isCordoned, is_audited: this.isAudited };
+        this.isCordoned = url.pathname.endsWith("/cordon");
+        this.workers[0].state = this.isCordoned ? "cordoned" : "draining";
+        if (this.isAudited) this.note(this.isCordoned ? "cordon" : "uncordon", this.workers[0].name, body);
+        return { worker: this.workers[0].name, is_cordoned: this.isCordoned, is_audited: this.isAudited };
       }
       case "GET /v1/dead-letters": {
         const reason = url.searchParams.get("dead_letter_reason");

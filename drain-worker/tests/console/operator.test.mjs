@@ -16,15 +16,17 @@ const COUNT = process.env.CONSOLE_WORKERS;
 const text = (page, selector) => page.locator(selector).textContent();
 // A tile's figure; the committed orders a second are in the headline, before the cap.
 async function figure(page, tile) {
-  if (tile === "committed") return number((await text(page, "#state-figure")).split(" of ")[0]);
-  return number(await text(page, tile === "sold_out" ? "#sale-sold_out b" : `#tile-${tile} b`));
+  const shown = tile === "committed" ? (await text(page, "#state-figure")).split(" of ")[0] : await text(page, tile === "sold_out" ? "#sale-sold_out b" : `#tile-${tile} b`);
+  // A dash stands for what is not known.
+  return /\d/.test(shown) ? number(shown) : NaN;
 }
-// Waits until a figure is as expected.
+// Waits until a figure is as expected; longer while it falls, because the machine may be slow.
 async function comes(page, tile, right, what) {
-  const end = Date.now() + PATIENCE;
+  let [lowest, end] = [Infinity, Date.now() + PATIENCE];
   for (;;) {
     const value = await figure(page, tile);
     if (right(value)) return value;
+    if (value < lowest) [lowest, end] = [value, Date.now() + PATIENCE];
     assert.ok(Date.now() < end, `${what}: ${tile} says ${value}`);
     await page.waitForTimeout(100);
   }
@@ -80,8 +82,7 @@ test("sees the lag, changes the rate, sees the drain follow, pauses", async () =
     await says(page, "#headline", /Paused until resumed/);
     await go(page, "overview");
     await comes(page, "arriving", (value) => value < 20, "nothing arrives");
-    const waiting = await figure(page, "lag");
-    assert.ok(waiting > 0, "it still waits");
+    await comes(page, "lag", (value) => value > 0, "it still waits");
     // While paused, a redrive does not write either.
     await go(page, "letters");
     await page.click("#redrive-all");
@@ -117,8 +118,8 @@ test("resumes, and redrives orders of a SKU that the catalogue lacked", async ()
     await says(page, "#outcomes-summary", `${FORGOTTEN - 1} confirmed. Done.`);
     await go(page, "overview");
     await comes(page, "dead", (value) => value === 0, "none is left");
-    await says(page, "#state", "Drained");
     await comes(page, "lag", (value) => value === 0, "nothing waits");
+    await says(page, "#state", "Drained");
 
     // The worker's own preview of a schedule, before and after it is in force.
     await page.click("#schedule-edit");
@@ -145,12 +146,16 @@ test("resumes, and redrives orders of a SKU that the catalogue lacked", async ()
 
 test("meets an outage, finds the reason, and finds a buyer's order meanwhile", async () => {
   await opened(async (page) => {
+    await says(page, "#state", "Drained");
+    assert.equal((await fetch(process.env.CONSOLE_OUTAGE)).status, 204);
+    // First what is shown for a quarter of a minute alone.
+    await says(page, "#state-reason", `lease of 1 of ${COUNT} workers has expired`);
+    await says(page, "#warnings", `Lease expired: 1 of ${COUNT} workers sent no heartbeat in time.`);
+    await says(page, "#workers", "lease expired");
     await says(page, "#state", "Broker down");
     await says(page, "#state-reason", /2 of 2 workers: \S+/);
-    await says(page, "#state-reason", `lease of 1 of ${COUNT} workers has expired`);
     await says(page, "#warnings", `Broker unavailable for 2 of ${COUNT} workers.`);
-    await says(page, "#warnings", `Lease expired: 1 of ${COUNT} workers sent no heartbeat in time.`);
-    await says(page, "#workers", /lease expired.*broker down|broker down.*lease expired/s);
+    await says(page, "#workers", "broker down");
     await go(page, "orders");
     await page.fill("#order-wanted", "ann");
     await page.press("#order-wanted", "Enter");

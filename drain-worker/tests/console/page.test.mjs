@@ -93,6 +93,7 @@ test("a cordon that the audit trail lacks says so, in both languages", async () 
     await page.click("#cordon");
     await agree(page, "ann", "");
     await says(page, "#done", "drain-1:4117 已解除隔离。但操作审计中没有该操作：数据库未写入记录。");
+    await says(page, "#cordon", /^隔离/);
     model.isAudited = true;
     await page.click("#cordon");
     await agree(page, "ann", "");

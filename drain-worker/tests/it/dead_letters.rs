@@ -1,7 +1,7 @@
 //! Dead letters, from the broker's dead-letter queue to the operator's routes.
 
-use std::future::ready;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,8 @@ fn writer() -> GatedWriter {
 
 /// Returns the operators' routes, without authentication.
 fn router(store: Arc<Store>) -> Router {
-    let redriver = Redriver::new(store, writer(), Arc::new(|| Box::pin(ready(None))), "drain", RedriveConfig::default());
+    let redriver =
+        Redriver::new(store, writer(), Arc::new(|| Box::pin(ready(None))), "drain", RedriveConfig::default());
     dead_letters::router(redriver)
 }
 
@@ -68,7 +69,8 @@ impl TakingOver {
     pub(crate) fn start_with(store: Arc<Store>, client: ClientConfig, mut config: BrokerDlqConfig) -> Self {
         config.pause = Duration::from_millis(50);
         config.absent_pause = Duration::from_millis(500);
-        let broker_dlq = BrokerDlqConsumer::new(store, client, config, writer(), Arc::new(|| Box::pin(ready(None))));
+        let broker_dlq =
+            BrokerDlqConsumer::new(store, client, config, writer(), Arc::new(|| Box::pin(ready(None))));
         let shutdown = CancellationToken::new();
         Self(shutdown.clone(), tokio::spawn(broker_dlq.run(shutdown)))
     }

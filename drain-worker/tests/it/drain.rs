@@ -76,18 +76,18 @@ async fn unreadable_messages_are_stored_and_delay_no_others() {
 async fn a_stop_commits_what_is_in_flight_and_the_next_run_the_rest() {
     let mut fixture = WorkerFixture::new().await;
     fixture.rate = 400;
-    fixture.publish(&orders(0..1_000, "PLENTY")).await;
+    fixture.publish(&orders(0..5_000, "PLENTY")).await;
     let worker = fixture.worker().await;
     eventually("begun", async || fixture.counts().await.orders() > 0).await;
     worker.stop().await.expect("stops gracefully");
     let done = fixture.counts().await.orders();
-    assert!((1..1_000).contains(&done), "stopped midway, at {done}");
+    assert!((1..5_000).contains(&done), "stopped midway, at {done}");
     let stats = fixture.broker.broker.stats().await.expect("stats");
     let in_flight = stats.group("orders", "drain").map(|group| group.in_flight);
     assert_eq!(in_flight, Some(0), "no message stays invisible to the next worker");
 
     fixture.rate = 100_000;
     let worker = fixture.worker().await;
-    fixture.drained(1_000).await;
+    fixture.drained(5_000).await;
     worker.stop().await.expect("stops gracefully");
 }

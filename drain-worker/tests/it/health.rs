@@ -95,11 +95,11 @@ async fn a_paused_worker_notices_that_the_broker_is_gone() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopping_worker_is_not_ready() {
     let fixture = WorkerFixture::new().await;
-    let worker = fixture.whole_worker(&[]).await;
+    let worker = fixture.whole_worker(&["--initial-rate", "20"]).await;
     until_ready(worker.admin).await;
-    fixture.publish(&orders(0..100, "PLENTY")).await;
-    fixture.drained(100).await;
-    // It leaves the pool when the credits of its last orders have returned, a second later.
+    fixture.publish(&orders(0..200, "PLENTY")).await;
+    eventually("it commits", async || fixture.counts().await.orders() > 0).await;
+    // What it has received takes it seconds.
     worker.request_stop();
     let (status, body) = get(worker.admin, "/readyz").await;
     assert_eq!((status, body.contains("\"stopping\"")), (503, true), "{body}");

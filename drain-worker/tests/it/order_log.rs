@@ -11,6 +11,7 @@ use serde_json::json;
 use shared::lookup::OrderView;
 use shared::order::{AcceptedOrder, PayloadDigest, TraceParent};
 use shared::telemetry::Capture;
+use shared::testkit::eventually;
 use tower::ServiceExt;
 
 use crate::harness::{WorkerFixture, order};
@@ -83,8 +84,15 @@ async fn the_outcome_of_an_order_is_logged_with_its_trace() {
     fixture.drained(3).await;
     let mut changed = traced(1, "PLENTY");
     changed.digest = PayloadDigest::from_bytes([9; 32]);
-    fixture.publish(&[changed, traced(4, "NOT-IN-THE-DATABASE"), order(5, "PLENTY")]).await;
+    fixture.publish(&[changed.clone(), traced(4, "NOT-IN-THE-DATABASE"), order(5, "PLENTY")]).await;
     fixture.drained(5).await;
+    // The lines a second are those of the process, and another test may have used them up.
+    eventually("the conflict and the dead letter are logged", async || {
+        fixture.publish(&[changed.clone(), traced(4, "NOT-IN-THE-DATABASE")]).await;
+        let lines = settled(&capture);
+        ["conflict", "dead_lettered"].iter().all(|outcome| lines.iter().any(|line| line.contains(outcome)))
+    })
+    .await;
     worker.stop().await.expect("stops gracefully");
 
     let trace = |number| json!(traceparent(number));

@@ -10,6 +10,7 @@ use axum::routing::{get, post};
 use drain_worker::metrics;
 use hyper_util::service::TowerToHyperService;
 use shared::http::{ServeConfig, Timeouts, serve};
+use shared::loopback::free_loopback_address;
 use shared::testkit::PATIENCE;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -252,10 +253,7 @@ async fn the_admin_port_serves_while_the_query_port_is_full() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_worker_survives_running_out_of_descriptors() {
     let fixture = WorkerFixture::new().await;
-    let [query, admin] = [(); 2].map(|()| {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        listener.local_addr().expect("bound")
-    });
+    let [query, admin] = [(); 2].map(|()| free_loopback_address().expect("a free port"));
     let flags = ["--query-listen", &query.to_string(), "--admin-listen", &admin.to_string()];
     let worker = tokio::process::Command::new("sh")
         .args(["-c", "ulimit -n 80; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_drain-worker")])

@@ -26,7 +26,7 @@ pub(crate) async fn embedded() -> LagFixture {
         query: LagQuery { topic: TOPIC.to_owned(), group: GROUP.to_owned() },
         args: LagArgs::default(),
         endpoint: broker.broker.local_addr().to_string(),
-        invisible: Duration::from_secs(2),
+        invisible: Duration::from_secs(6),
         _embedded: Some(broker),
     }
 }

@@ -50,13 +50,17 @@ async fn failed(url: &str, arguments: &[&str], code: i32) -> String {
 
 /// Waits until the status satisfies `holds`.
 async fn until(url: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
-    let deadline = Instant::now() + PATIENCE;
+    let (mut lowest, mut deadline) = (f64::INFINITY, Instant::now() + PATIENCE);
     loop {
         // A worker that has just started has no status yet.
         let output = run(url, &["status", "--json"]).await;
         let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         if output.status.success() && holds(&status) {
             return status;
+        }
+        // A slow machine drains slowly.
+        if let Some(lag) = status["lag"]["orders"].as_f64().filter(|lag| *lag < lowest) {
+            (lowest, deadline) = (lag, Instant::now() + PATIENCE);
         }
         let output = String::from_utf8_lossy(&output.stderr);
         assert!(Instant::now() < deadline, "not {what} in time: {output}{status:#}");
@@ -238,7 +242,7 @@ async fn an_operator_runs_a_pool_from_the_command_line() {
     ] {
         assert!(entries.iter().any(|entry| entry["action"] == action), "{action}: {audit:#}");
     }
-    let drained = until(url, "drained", |status| number(&status["lag"]["orders"]) == 0.0).await;
+    let drained = until(url, "drained", |status| status["lag"]["orders"] == 0).await;
     assert_eq!(drained["workers"].as_array().map(Vec::len), Some(2));
 }
 

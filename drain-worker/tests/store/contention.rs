@@ -16,7 +16,7 @@ async fn a_lock_that_is_never_released_is_transient() {
             .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
             .await
             .expect("applies");
-        let impatient = StoreConfig { transaction_timeout: Duration::from_millis(500), ..config() };
+        let impatient = StoreConfig { transaction_timeout: Duration::from_millis(2_500), ..config() };
         let store = harness.open(impatient).await;
         let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));
@@ -34,7 +34,7 @@ async fn a_lock_that_is_never_released_is_transient() {
             .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
             .await
             .expect("applies");
-        let impatient = StoreConfig { acquire_timeout: Duration::from_millis(300), ..config() };
+        let impatient = StoreConfig { acquire_timeout: Duration::from_millis(1_500), ..config() };
         let store = harness.open(impatient).await;
         let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
         assert!(is_transient(store.commit(Fence::Open, &batch(0)).await));

@@ -207,7 +207,7 @@ async fn a_database_that_is_down_is_transient_and_recovers() {
             .apply_catalogue(&catalogue(&[("a", 99, None), ("b", 99, None)]))
             .await
             .expect("applies");
-        let config = StoreConfig { acquire_timeout: Duration::from_millis(500), ..config() };
+        let config = StoreConfig { acquire_timeout: Duration::from_secs(1), ..config() };
         let (relay, store) = behind_relay(harness, config).await;
         store.commit(Fence::Open, &batch(0)).await.expect("commits");
         for rule in [Rule::Refuse, Rule::Stall] {
@@ -220,7 +220,7 @@ async fn a_database_that_is_down_is_transient_and_recovers() {
             assert!(is_transient(store.upsert_dead_letters(Fence::Open, &[letter]).await), "{rule:?}");
             assert!(is_transient(store.check_schema().await), "{rule:?}");
             assert!(is_transient(store.counts().await), "{rule:?}");
-            assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+            assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
         }
         relay.set(Rule::Pass);
         assert_eq!(
@@ -242,8 +242,8 @@ async fn a_silent_database_times_out() {
             .await
             .expect("applies");
         let config = StoreConfig {
-            transaction_timeout: Duration::from_millis(400),
-            lookup_timeout: Duration::from_millis(400),
+            transaction_timeout: Duration::from_secs(2),
+            lookup_timeout: Duration::from_secs(2),
             ..config()
         };
         let (relay, store) = behind_relay(harness, config).await;
@@ -253,7 +253,7 @@ async fn a_silent_database_times_out() {
         let began = Instant::now();
         assert!(is_transient(store.commit(Fence::Open, &batch(3)).await));
         assert!(is_transient(store.find(id(0)).await));
-        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
         relay.set(Rule::Pass);
         assert_eq!(
             outcomes_of(&store.commit(Fence::Open, &batch(3)).await.expect("commits")),

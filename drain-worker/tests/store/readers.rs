@@ -35,7 +35,8 @@ async fn slow_queries_of_operators_leave_buyers_a_connection() {
             took
         };
         let (listed, took) = tokio::join!(operators, buyer);
-        assert!(took < Duration::from_secs(1), "{took:?}");
+        // Behind the operators' queries it would fail after the lookup timeout, 5 s.
+        assert!(took < Duration::from_secs(4), "{took:?}");
         assert!(listed.iter().all(Result::is_ok), "they wait their turn");
         store.close().await;
     })

@@ -54,6 +54,7 @@ export function controls(changed) {
 
   view("overview", ({ status }) => {
     if (!status) return;
+    for (const id of ["rate-set", "ceiling-set"]) byId(id).disabled = false;
     byId("rate-reset").disabled = !status.settings.manual;
     say(byId("rate-reset"), t(status.settings.schedule ? "rate.to-schedule" : "rate.to-default"));
     byId("rate").placeholder = status.cap.source === "paused" ? "" : String(status.cap.orders_per_second);

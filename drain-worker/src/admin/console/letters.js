@@ -16,6 +16,8 @@ const list = {
   page: null,
   after: 0,
   selected: new Set(),
+  /** True after an act, until the page is loaded again: its numbers are not those of the next act. */
+  isSpent: false,
   /** The counts that the page was loaded with. */
   counted: "",
 };
@@ -63,7 +65,7 @@ export function letters(trouble, changed) {
     const page = await api.letters(wanted);
     // The operator has chosen others meanwhile.
     if (wanted.dead_letter_reason !== reason.value || wanted.state !== standing.value || wanted.after !== list.after) return;
-    Object.assign(list, { page, counted });
+    Object.assign(list, { page, counted, isSpent: false });
     const here = new Set(page.letters.map(({ id }) => id));
     for (const id of selected) if (!here.has(id)) selected.delete(id);
     render();
@@ -93,8 +95,9 @@ export function letters(trouble, changed) {
     lettersTable(byId("letters"), page?.letters ?? [], extra, none);
     byId("redrive-selected").disabled = byId("discard-selected").disabled = selected.size === 0;
     // The list's total is of discarded ones too, if these are shown.
-    byId("redrive-all").disabled = byId("discard-all").disabled = !page?.total || !isOpen;
-    byId("restore-all").disabled = !page?.total;
+    const isUnknown = !page?.total || list.isSpent;
+    byId("redrive-all").disabled = byId("discard-all").disabled = isUnknown || !isOpen;
+    byId("restore-all").disabled = isUnknown;
     const isDiscarded = standing.value === "discarded";
     for (const name of ["redrive-selected", "redrive-all", "discard-selected", "discard-all"]) show(byId(name), !isDiscarded);
     show(byId("restore-all"), isDiscarded);
@@ -119,7 +122,8 @@ export function letters(trouble, changed) {
     if (!done) return;
     changed(await run(t(`${verb}.name`), { ...selection, ...done.value }, api[verb]));
     selected.clear();
-    list.after = 0;
+    Object.assign(list, { after: 0, isSpent: true });
+    render();
     await load().catch(trouble);
   }
 
@@ -157,6 +161,6 @@ export function letters(trouble, changed) {
   // While an operator selects rows, the table does not change.
   return async () => {
     const busy = selected.size > 0 || byId("letters").contains(document.activeElement);
-    if (list.page === null || (isOld() && !busy)) await load();
+    if (list.page === null || list.isSpent || (isOld() && !busy)) await load();
   };
 }

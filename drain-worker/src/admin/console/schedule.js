@@ -34,6 +34,7 @@ export function schedule(changed) {
   });
   view("overview", ({ status }) => {
     if (!status) return;
+    byId("schedule-edit").disabled = false;
     byId("schedule-clear").disabled = !status.settings.schedule;
     morph(byId("schedule"), summary(status.settings));
   });

@@ -38,6 +38,7 @@
  * @typedef {object} Status
  * @property {string} group
  * @property {string} worker
+ * @property {boolean} is_cordoned  Whether that worker is, in whatever state.
  * @property {string} now
  * @property {number} age_s
  * @property {{ orders_per_second: number, source: string, ramp: { from: number, to: number, ends_at: string } | null, paused_until: string | null }} cap

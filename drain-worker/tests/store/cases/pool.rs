@@ -6,11 +6,11 @@ use bytes::Bytes;
 use drain_worker::control::{AuditContext, GroupSettings, Rate, SettingsChange};
 use drain_worker::store::{
     ActPage, DeadLetter, DeadLetterReason, Fence, GroupSnapshot, JoinRequest, Lease, LeaseId, OrderStore,
-    PoolStore, Renewal, SettingsError, ShareChange, StoreError, WORKERS_MAX,
+    PoolStore, Renewal, SettingsError, ShareChange, StoreConfig, StoreError, WORKERS_MAX,
 };
 use serde_json::json;
 
-use crate::harness::{AT_THE_STOCK, Harness};
+use crate::harness::{AT_THE_STOCK, Harness, config};
 use crate::orders::{catalogue, order};
 
 const GROUP: &str = "drain";
@@ -154,12 +154,13 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
     let lease = join(harness, "host:1", LONG).await;
     let mut holder = harness.begin("UPDATE sale_skus SET stock_total = 98").await;
     let orders = [order(1, "ann", &[("a", 1)])];
-    let committing = async { harness.store.commit(Fence::of(lease), &orders).await };
+    let store = harness.open(StoreConfig { lock_timeout: Duration::from_secs(20), ..config() }).await;
+    let committing = async { store.commit(Fence::of(lease), &orders).await };
     let fencing = async {
         harness.until_at(AT_THE_STOCK).await;
         beat(harness, lease, 1, Duration::ZERO).await.expect("a heartbeat does not wait for a transaction");
-        // Less than the server's lock timeout.
-        let answer = tokio::time::timeout(Duration::from_millis(900), harness.store.fence(lease, None)).await;
+        // Less than the transaction in flight waits for its lock.
+        let answer = tokio::time::timeout(Duration::from_secs(5), store.fence(lease, None)).await;
         holder.run("ROLLBACK").await;
         answer
     };
@@ -170,8 +171,9 @@ pub(crate) async fn fencing_leaves_transactions_under_way_alone_and_does_not_wai
         "not fenced while a transaction is in flight: {fenced:?}"
     );
     committed.expect("the transaction in flight commits");
-    assert!(harness.store.fence(lease, None).await.expect("fenced afterwards"));
-    assert_eq!(harness.store.counts().await.expect("counts").orders(), 1);
+    assert!(store.fence(lease, None).await.expect("fenced afterwards"));
+    assert_eq!(store.counts().await.expect("counts").orders(), 1);
+    store.close().await;
 }
 
 pub(crate) async fn settings_change_and_are_put_on_record(harness: &Harness) {

@@ -1,7 +1,7 @@
 //! Redriving dead letters.
 
-use std::future::ready;
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;

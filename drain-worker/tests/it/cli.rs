@@ -32,7 +32,7 @@ const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TOKEN: &str = "correct-horse-battery";
 
 /// Serves `router` until the test ends, by TLS if there is an acceptor.
-async fn serve(router: Router, tls: Option<TlsAcceptor>) -> SocketAddr {
+pub(crate) async fn serve(router: Router, tls: Option<TlsAcceptor>) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     tokio::spawn(async move {
@@ -53,7 +53,7 @@ async fn serve(router: Router, tls: Option<TlsAcceptor>) -> SocketAddr {
     address
 }
 
-fn command(url: &str, arguments: &[&str]) -> Command {
+pub(crate) fn command(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drain-worker"));
     command.args(arguments).env("SPILLWAY_ADMIN_URL", url).env("USER", "ann").kill_on_drop(true);
     command
@@ -68,7 +68,7 @@ async fn run(url: &str, arguments: &[&str]) -> Output {
 }
 
 /// Returns the output of a command that succeeds.
-async fn done(url: &str, arguments: &[&str]) -> String {
+pub(crate) async fn done(url: &str, arguments: &[&str]) -> String {
     let output = run(url, arguments).await;
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
@@ -278,7 +278,7 @@ async fn control_characters_of_others_reach_no_terminal() {
 }
 
 /// Joins the pool with a cap of 2,000, so that its settings exist.
-async fn join(fixture: &WorkerFixture) {
+pub(crate) async fn join(fixture: &WorkerFixture) {
     let seed = GroupSettings::new(Rate::new(2_000).expect("within bounds"));
     let ttl = Duration::from_secs(60);
     let request = JoinRequest { group: GROUP, lease: LeaseId::random(), worker: "host:1", seed: &seed, ttl };

@@ -24,3 +24,5 @@ mod readme;
 mod schedule_preview;
 mod serve;
 mod stuck;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -36,7 +36,7 @@ pub(super) fn scenario(rps: f64, seconds: f64) -> Scenario {
         sale: Default::default(),
         buyers: Default::default(),
         mix: RequestMix { replays: 0.0, changed: 0.0, invalid: 0.0, hang_ups: 0.0, slow_bodies: 0.0 },
-        clients: ClientBehaviour { connections_max: 4, timeout_ms: 400, ..ClientBehaviour::default() },
+        clients: ClientBehaviour { connections_max: 4, timeout_ms: 10_000, ..ClientBehaviour::default() },
         drain: Default::default(),
         generator: Default::default(),
         expect: Default::default(),
@@ -102,7 +102,9 @@ fn a_request_that_was_never_sent_or_answered_counts_as_a_lower_bound() {
         std::thread::park_timeout(Duration::from_secs(2));
         false
     });
-    let played = play(&scenario(1_000.0, 0.5), server.address);
+    let mut scenario = scenario(1_000.0, 0.5);
+    scenario.clients.timeout_ms = 400;
+    let played = play(&scenario, server.address);
     let (totals, latency) = (played.totals(), played.latencies());
     assert!(totals.unsent > 400 && totals.unknown >= 4, "{totals:?}");
     assert_eq!(latency.accepted.count, 0);
@@ -119,7 +121,7 @@ fn a_request_that_was_never_sent_or_answered_counts_as_a_lower_bound() {
 #[test]
 fn the_time_to_acceptance_counts_from_the_first_request_over_all_retries() {
     let mut scenario = scenario(100.0, 0.2);
-    scenario.clients = ClientBehaviour { retries_max: 8, retry_backoff_ms: 200, ..scenario.clients };
+    scenario.clients = ClientBehaviour { retries_max: 8, retry_backoff_ms: 2_000, ..scenario.clients };
     let first_ten = |_: &str, number: usize, stream: &mut TcpStream| {
         if number < 10 {
             return answer(stream, "503 Unavailable", "", r#"{"code":"queue_full"}"#);
@@ -131,8 +133,8 @@ fn the_time_to_acceptance_counts_from_the_first_request_over_all_retries() {
     assert_eq!((latency.accepted.count, latency.shed.count), (20, 10));
     assert_eq!((latency.to_acceptance.count, latency.to_acceptance.censored), (20, 0));
     // The first ten waited at least half of the backoff, which the latency of their last request does not show.
-    assert!(latency.to_acceptance.p90_us >= 100_000, "{latency:?}");
-    assert!(latency.accepted.p90_us < 100_000, "{latency:?}");
+    assert!(latency.to_acceptance.p90_us >= 1_000_000, "{latency:?}");
+    assert!(latency.accepted.p90_us < 1_000_000, "{latency:?}");
     let timeline = played.timeline();
     assert!(timeline[0].rejected_p50_us > 0 && timeline[0].censored == 0, "{timeline:?}");
 
@@ -140,7 +142,7 @@ fn the_time_to_acceptance_counts_from_the_first_request_over_all_retries() {
     let shed = serve(|_, _, stream| answer(stream, "503 Unavailable", "", r#"{"code":"queue_full"}"#));
     let latency = play(&scenario, shed.address).latencies();
     assert_eq!((latency.to_acceptance.count, latency.to_acceptance.censored), (20, 20));
-    assert!(latency.to_acceptance.p50_us >= 100_000, "{latency:?}");
+    assert!(latency.to_acceptance.p50_us >= 1_000_000, "{latency:?}");
 }
 
 /// The number of the planned request, from its key; a retry has the same key.
@@ -246,6 +248,7 @@ fn request_ends_are_distinguished() {
     });
     let mut scenario = scenario(100.0, 0.5);
     scenario.clients.connections_max = 50;
+    scenario.clients.timeout_ms = 400;
     let played = play(&scenario, server.address);
     let totals = played.totals();
     assert_eq!(
@@ -342,7 +345,7 @@ fn a_slow_body_takes_the_time_of_the_scenario() {
     let server = serve(|_, _, stream| answer(stream, "202 Accepted", "", "{}"));
     let mut scenario = scenario(10.0, 0.1);
     scenario.mix = RequestMix { slow_bodies: 1.0, ..scenario.mix };
-    scenario.clients = ClientBehaviour { slow_body_ms: 300, timeout_ms: 5_000, ..scenario.clients };
+    scenario.clients = ClientBehaviour { slow_body_ms: 300, ..scenario.clients };
     let played = play(&scenario, server.address);
     assert_eq!(played.totals().accepted, 1);
     // Due at 100 ms.

@@ -102,9 +102,9 @@ mod tests {
         address
     }
 
-    fn look(addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
+    fn look(wait_max: Duration, addresses: &[SocketAddr]) -> Result<SocketAddr, String> {
         let (addresses, head) = (addresses.iter().copied(), RequestHead::new("localhost"));
-        let looked = Target::look_within(Duration::from_millis(500), addresses, None, head);
+        let looked = Target::look_within(wait_max, addresses, None, head);
         looked.map(|target| target.address).map_err(|error| error.to_string())
     }
 
@@ -113,19 +113,19 @@ mod tests {
         let open = server(Some("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"));
         // As of a `localhost` that is `::1` first.
         let closed = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, open.port()));
-        assert_eq!(look(&[closed, open]), Ok(open));
-        let error = look(&[closed]).expect_err("the port is closed");
+        assert_eq!(look(LOOK_BOUND, &[closed, open]), Ok(open));
+        let error = look(LOOK_BOUND, &[closed]).expect_err("the port is closed");
         assert!(error.contains(&closed.to_string()), "{error}");
     }
 
     #[test]
     fn a_target_that_accepts_connections_and_answers_no_request_is_unreachable() {
-        for (response, reason) in [
-            (None, "no response within 0.5 s"),
-            (Some("SSH-2.0-OpenSSH\r\n"), "the response is not HTTP/1.1"),
+        for (response, wait_max, reason) in [
+            (None, Duration::from_millis(500), "no response within 0.5 s"),
+            (Some("SSH-2.0-OpenSSH\r\n"), LOOK_BOUND, "the response is not HTTP/1.1"),
         ] {
             let address = server(response);
-            let error = look(&[address]).expect_err("no HTTP");
+            let error = look(wait_max, &[address]).expect_err("no HTTP");
             assert!(error.contains(&format!("{address}: {reason}")), "{error}");
         }
     }

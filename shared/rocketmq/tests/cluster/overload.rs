@@ -112,13 +112,16 @@ async fn one_throttled_send_holds_the_others_back() {
     let calls = faults.calls(Call::Send);
     assert!(calls <= 64 + 16, "{calls} calls");
     // While the brake is on, a message that cannot make its deadline is answered at once.
+    // The seventh attempt follows after 1,260 ms of delays; the next delay, of a second, is too long.
+    let hasty_timeout = Duration::from_millis(2_200);
     let hasty = fixture.producer_with(|config| {
-        config.delivery_timeout = Duration::from_millis(300);
+        config.delivery_timeout = hasty_timeout;
         config.retry.attempts_max = 100;
     });
     let began = Instant::now();
     let (error, _record) = hasty.send(record(), PATIENCE).await.expect_err("throttled");
-    assert!(error.is_throttled() && began.elapsed() < Duration::from_millis(290), "{error:?}");
+    assert!(error.is_throttled() && began.elapsed() < hasty_timeout, "{:?}: {error:?}", began.elapsed());
+    assert!(matches!(error, SendError::Delivery { attempts: 2..=7, .. }), "{error:?}");
     faults.throttle_all_sends(false);
     for sender in [&producer, &hasty] {
         while sender.send(record(), PATIENCE).await.is_err() {

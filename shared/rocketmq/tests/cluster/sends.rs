@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use spillway_broker::Call;
 use spillway_rocketmq::protocol::Code;
 use spillway_rocketmq::{CallKind, CallStatistics, FutureRecord, SendError};
 use tokio::time::Instant;
 
-use crate::fixture::{ClusterFixture, PATIENCE, TOPIC};
+use crate::fixture::{ClusterFixture, PATIENCE, TOPIC, until};
 
 fn record() -> FutureRecord {
     FutureRecord::to(TOPIC).payload("x")
@@ -105,24 +106,27 @@ async fn statistics_name_topic_and_server_of_each_call() {
 
 #[tokio::test]
 async fn a_flush_takes_no_room_and_waits_for_earlier_messages_only() {
-    let fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    let mut fixture = ClusterFixture::start_with(|config| config.masters = 1).await;
+    fixture.client.request_timeout = PATIENCE;
     let faults = fixture.cluster.faults(0);
-    let producer = fixture.producer_with(|config| config.delivery_timeout = PATIENCE);
-    producer.warm_up().await.expect("warm");
-    faults.set_latency(Duration::from_millis(300));
-    let earlier = producer.send_result(record()).expect("room");
-    let flush = tokio::spawn({
-        let producer = producer.clone();
-        async move { producer.flush(PATIENCE).await }
+    let producer = fixture.producer_with(|config| {
+        config.delivery_timeout = PATIENCE * 2;
+        config.retry.attempts_max = u32::MAX;
     });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let later = producer.send_result(record()).expect("a flush takes no room");
-    faults.set_latency(PATIENCE * 2);
-    let last = producer.send_result(record()).expect("room");
-    assert!(flush.await.expect("no panic"), "the earlier message was settled");
+    producer.warm_up().await.expect("warm");
+    faults.stall();
+    let earlier = producer.send_result(record()).expect("room");
+    until("the earlier message is sent", || faults.calls(Call::Send) == 1).await;
+    // Every later one is in flight until the test ends.
+    faults.throttle_all_sends(true);
+    let mut flush = Box::pin(producer.flush(PATIENCE));
+    assert_eq!((&mut flush).now_or_never(), None, "the earlier message is in flight");
+    let later = [(); 2].map(|()| producer.send_result(record()).expect("a flush takes no room"));
+    faults.resume();
+    assert!(flush.await, "the earlier message was settled");
     earlier.await.expect("delivered");
-    assert!(producer.queued() > 0, "the last message is in flight");
-    drop((later, last));
+    assert_eq!(producer.queued(), 2, "the later messages are in flight");
+    drop(later);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpSocket;
+
 use super::config::{BrokerConfig, TopicConfig};
 use super::error::BrokerError;
 use super::faults::Faults;
@@ -57,6 +59,8 @@ pub struct Cluster {
     /// One for each broker, or one for all; `None` while its broker is stopped.
     servers: Vec<Option<Server>>,
     addresses: Vec<SocketAddr>,
+    /// The addresses of stopped masters, so that each is there when its master restarts.
+    reserved: Vec<Option<TcpSocket>>,
     faults: Vec<Faults>,
 }
 
@@ -91,8 +95,15 @@ impl Cluster {
         for number in 0..config.masters {
             storages.push(Some(Storage::open(&broker_config(&config, number)).await?));
         }
-        let mut cluster =
-            Self { config, topology, storages, servers: Vec::new(), addresses, faults: Vec::new() };
+        let mut cluster = Self {
+            config,
+            topology,
+            storages,
+            servers: Vec::new(),
+            addresses,
+            reserved: (0..servers).map(|_| None).collect(),
+            faults: Vec::new(),
+        };
         let mut hosted = (0..brokers).map(|number| cluster.hosted(number)).collect::<Result<Vec<_>, _>>()?;
         for listener in listeners {
             let rest = if servers == 1 { Vec::new() } else { hosted.split_off(1) };
@@ -168,12 +179,14 @@ impl Cluster {
     /// to deliver.
     ///
     /// # Errors
-    /// [`BrokerError::StopTimeout`] if a write in flight takes longer than 20 seconds.
+    /// [`BrokerError::StopTimeout`] if a write in flight takes longer than 20 seconds; [`BrokerError::Listen`] if another
+    /// process takes the endpoint's port at that moment, which is else kept for [`Cluster::restart`].
     pub async fn abort(&mut self, master: usize) -> Result<(), BrokerError> {
         if self.config.access == ClusterAccess::EndpointEach
             && let Some(server) = self.servers[master].take()
         {
             server.abort().await;
+            self.reserved[master] = Some(server::reserve(self.addresses[master])?);
         }
         match self.storages[master].take() {
             Some(storage) => storage.abort().await,
@@ -196,7 +209,11 @@ impl Cluster {
         if self.config.access == ClusterAccess::OneEndpoint {
             return self.replace(master);
         }
-        let listener = server::bind(self.addresses[master]).await?;
+        let address = self.addresses[master];
+        let listener = match self.reserved[master].take() {
+            Some(reserved) => server::listen(reserved, address)?,
+            None => server::bind(address).await?,
+        };
         let config = self.config.broker.clone();
         let server = Server::start(config, listener, self.topology.clone(), vec![self.hosted(master)?]);
         self.faults[master] = server.faults.clone();

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,6 +21,8 @@ use super::service::Shared;
 use super::store::Store;
 use super::topology::Topology;
 
+/// Connections that wait to be accepted, as for [`TcpListener::bind`].
+const BACKLOG: u32 = 1024;
 /// Maximum wait of a shutdown for calls in flight.
 const GRACE: Duration = Duration::from_secs(3);
 /// Maximum calls in flight on one connection; further ones wait at the client.
@@ -53,6 +55,26 @@ pub(crate) async fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), 
     let listener = TcpListener::bind(addr).await.map_err(failed)?;
     let local = listener.local_addr().map_err(failed)?;
     Ok((listener, local))
+}
+
+/// Binds `addr` without listening: no other socket gets the port, and connections are refused.
+pub(crate) fn reserve(addr: SocketAddr) -> Result<TcpSocket, BrokerError> {
+    let bind = || -> std::io::Result<TcpSocket> {
+        let socket = if addr.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(addr)?;
+        Ok(socket)
+    };
+    bind().map_err(|source| BrokerError::Listen { addr, source })
+}
+
+/// Listens on `addr`, which `reserved` holds.
+pub(crate) fn listen(
+    reserved: TcpSocket,
+    addr: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), BrokerError> {
+    let listener = reserved.listen(BACKLOG).map_err(|source| BrokerError::Listen { addr, source })?;
+    Ok((listener, addr))
 }
 
 impl Server {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use spillway_broker::FailAt;
+use spillway_broker::{Call, FailAt};
 use spillway_rocketmq::protocol::Code;
 use tempfile::tempdir;
 use tokio::time::{Instant, timeout};
@@ -74,10 +74,14 @@ async fn responses_are_held_until_resumed() {
         let client = client.clone();
         async move { code(client.send(vec![message("1", "body")]).await.status) }
     });
+    until("it is stored all the same", async || {
+        let stats = broker.stats().await.expect("open");
+        stats.group(TOPIC, GROUP).expect("known").ready == 1
+    })
+    .await;
+    // An answer would come meanwhile.
     tokio::time::sleep(SHORT).await;
     assert!(!held.is_finished());
-    let stats = broker.stats().await.expect("open");
-    assert_eq!(stats.group(TOPIC, GROUP).expect("known").ready, 1, "stored all the same");
     faults.resume();
     assert_eq!(timeout(SOON, held).await.expect("released").expect("answered"), Code::OK);
 
@@ -103,7 +107,7 @@ async fn scripted_resets_break_and_refuse_connections() {
         let client = client.clone();
         async move { client.try_send(vec![message("1", "body")]).await }
     });
-    tokio::time::sleep(SHORT).await;
+    until("the send", async || faults.calls(Call::Send) > 0).await;
     faults.drop_connections();
     timeout(SOON, cut_off).await.expect("at once").expect("no panic").expect_err("the connection broke");
     faults.resume();

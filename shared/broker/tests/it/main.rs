@@ -5,6 +5,9 @@
 mod bounds;
 mod cluster;
 mod faults;
+#[path = "../../../src/loopback.rs"]
+#[allow(unreachable_pub, reason = "the public module of another crate")]
+mod loopback;
 mod restart;
 mod support;
 mod throughput;
@@ -12,7 +15,7 @@ mod typed;
 
 use std::time::Duration;
 
-use spillway_broker::{Broker, TopicConfig};
+use spillway_broker::{Broker, Call, TopicConfig};
 use spillway_rocketmq::Credentials;
 use spillway_rocketmq::protocol::{
     ClientType, Code, NotifyClientTerminationRequest, NotifyClientTerminationResponse, PubSub, Publishing,
@@ -330,20 +333,20 @@ async fn an_unknown_call_is_not_implemented() {
 #[tokio::test]
 async fn a_shutdown_ends_long_polls_and_frees_the_port() {
     let dir = tempdir().expect("a directory");
-    let broker = open(&dir).await;
+    let mut config = config(&dir);
+    // No outgoing connection gets the port while it is free.
+    config.listen = loopback::free_loopback_address().expect("a free port");
+    let broker = Broker::open(config.clone()).await.expect("the broker opens");
     let client = Client::consumer(&broker).await;
     let (_commands, mut telemetry) = client.telemetry().await;
     let mut request = receive_request(32, LONG);
     request.long_polling_timeout = Some(duration(Duration::from_secs(8)));
     let waiting = tokio::spawn(async move { client.try_receive(request).await.expect("an answer").code });
-    tokio::time::sleep(SHORT).await;
-    let addr = broker.local_addr();
+    until("the long poll", async || broker.faults().calls(Call::Receive) > 0).await;
     let began = Instant::now();
     broker.shutdown().await.expect("stopped");
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(waiting.await.expect("answered"), Code::MESSAGE_NOT_FOUND);
     assert_eq!(telemetry.message().await.expect("an orderly end"), None);
-    let mut config = config(&dir);
-    config.listen = addr;
     Broker::open(config).await.expect("port and directory are free");
 }

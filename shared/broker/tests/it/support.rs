@@ -38,6 +38,16 @@ pub(crate) fn config(dir: &tempfile::TempDir) -> BrokerConfig {
     config
 }
 
+/// Waits until `condition` holds.
+pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let polling = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(tokio::time::timeout(LONG, polling).await.is_ok(), "{what}: not within {LONG:?}");
+}
+
 pub(crate) async fn open(dir: &tempfile::TempDir) -> Broker {
     Broker::open(config(dir)).await.expect("the broker opens")
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::brokers::{self, BrokerFixture, credentials, embedded_config};
 use crate::cases::{receive, send};
+use crate::loopback::free_loopback_address;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -127,8 +128,9 @@ async fn an_ack_is_retried_while_the_receipt_is_valid() {
 async fn a_killed_and_restarted_broker_lost_nothing() {
     let directory = TempDir::new().expect("a directory");
     let mut config = embedded_config(&directory);
+    // No outgoing connection gets the port while the broker is down.
+    config.listen = free_loopback_address().expect("a free port");
     let broker = Broker::open(config.clone()).await.expect("opens");
-    config.listen = broker.local_addr();
     let mut client = ClientConfig::new(config.listen.into());
     client.credentials = Some(credentials().into());
     client.request_timeout = Duration::from_millis(500);

@@ -34,6 +34,9 @@ mod cases;
 mod delayed;
 mod embedded_only;
 mod filters;
+#[path = "../../../src/loopback.rs"]
+#[allow(unreachable_pub, reason = "the public module of another crate")]
+mod loopback;
 mod official;
 mod official_client;
 mod ordered;

@@ -64,6 +64,11 @@ pub(crate) async fn receive(consumer: &StreamConsumer, count: usize) -> Vec<Mess
     messages
 }
 
+/// An invisible duration whose end a test can await, and within which a busy machine receives and settles its messages.
+fn invisible(fixture: &BrokerFixture) -> Duration {
+    fixture.invisible.max(Duration::from_secs(5))
+}
+
 /// Asserts that no message arrives for `length`.
 async fn expect_silence(consumer: &StreamConsumer, length: Duration) {
     let began = Instant::now();
@@ -153,13 +158,19 @@ async fn an_extended_message_stays_hidden_and_its_new_receipt_is_valid(fixture: 
 
 async fn held_messages_stay_hidden(fixture: BrokerFixture) {
     fixture.consumer().await.close(PATIENCE).await;
-    let consumer = fixture.new_consumer(|config| config.extend_max = Some(PATIENCE)).await;
+    let invisible = invisible(&fixture);
+    let consumer = fixture
+        .new_consumer(|config| {
+            config.invisible_duration = invisible;
+            config.extend_max = Some(PATIENCE);
+        })
+        .await;
     send(&fixture, (0..20).map(|number| number.to_string())).await;
     let held = receive(&consumer, 20).await;
     if fixture.is_exact_about_extensions() {
-        expect_silence(&consumer, fixture.invisible * 5 / 2).await;
+        expect_silence(&consumer, invisible * 5 / 2).await;
     } else {
-        tokio::time::sleep_until(Instant::now() + fixture.invisible * 5 / 2).await;
+        tokio::time::sleep_until(Instant::now() + invisible * 5 / 2).await;
     }
     let statistics = consumer.statistics();
     assert!(statistics.extended >= 40 && statistics.extend_failures == 0, "{statistics:?}");
@@ -169,13 +180,15 @@ async fn held_messages_stay_hidden(fixture: BrokerFixture) {
 }
 
 async fn acks_share_calls_and_are_durable(fixture: BrokerFixture) {
-    let consumer = fixture.consumer().await;
+    let invisible = invisible(&fixture);
+    let consumer = fixture.new_consumer(|config| config.invisible_duration = invisible).await;
+    consumer.initialize_offsets().await.expect("initialized");
     send(&fixture, (0..300).map(|number| number.to_string())).await;
     let messages = receive(&consumer, 300).await;
     let acks = futures_util::future::join_all(messages.into_iter().map(Message::ack)).await;
     assert!(acks.iter().all(Result::is_ok), "{acks:?}");
     assert_eq!(consumer.statistics().acked, 300);
-    expect_silence(&consumer, fixture.invisible * 3 / 2).await;
+    expect_silence(&consumer, invisible * 3 / 2).await;
 }
 
 async fn messages_published_after_the_initialization_are_received(fixture: BrokerFixture) {
@@ -185,7 +198,7 @@ async fn messages_published_after_the_initialization_are_received(fixture: Broke
     preparing.close(PATIENCE).await;
     // No consumer runs while these are published.
     send(&fixture, (0..100).map(|number| number.to_string())).await;
-    let consumer = fixture.new_consumer(|_| ()).await;
+    let consumer = fixture.new_consumer(|config| config.invisible_duration = PATIENCE).await;
     let found: HashSet<_> = receive(&consumer, 100).await.iter().map(text).collect();
     assert_eq!(found.len(), 100);
 }
@@ -312,9 +325,12 @@ async fn many_senders_lose_and_duplicate_nothing(fixture: BrokerFixture) {
     let receiving = async {
         let mut found: HashMap<String, usize> = HashMap::new();
         while found.len() < MESSAGES {
-            for message in consumer.receive(32).await.expect("received") {
-                *found.entry(text(&message)).or_default() += 1;
-                message.ack().await.expect("acked");
+            let messages = consumer.receive(32).await.expect("received");
+            for message in &messages {
+                *found.entry(text(message)).or_default() += 1;
+            }
+            for acked in futures_util::future::join_all(messages.into_iter().map(Message::ack)).await {
+                acked.expect("acked");
             }
         }
         found
@@ -324,7 +340,8 @@ async fn many_senders_lose_and_duplicate_nothing(fixture: BrokerFixture) {
 }
 
 async fn the_stream_returns_every_message(fixture: BrokerFixture) {
-    let consumer = fixture.consumer().await;
+    let consumer = fixture.new_consumer(|config| config.invisible_duration = PATIENCE).await;
+    consumer.initialize_offsets().await.expect("initialized");
     send(&fixture, (0..150).map(|number| number.to_string())).await;
     let messages: Vec<_> = timeout(PATIENCE, consumer.stream().take(150).collect()).await.expect("in time");
     let found: HashSet<_> = messages.iter().map(text).collect();

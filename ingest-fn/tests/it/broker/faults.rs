@@ -91,10 +91,13 @@ async fn no_order_is_lost_with_broken_connections_and_lost_answers() {
     let faults = fixture.faults();
     // Sends are in flight when connections break.
     faults.set_latency(Duration::from_millis(3));
-    for nth in [2, 5, 6, 7, 20, 21, 40] {
+    for nth in [2, 5, 6, 7, 20, 21, 25] {
         faults.fail_send(nth, FailAt::After);
     }
-    for nth in [10, 11, 12, 13] {
+    // Ten orders at most are outstanding, so that at most ten of the 31 sends are first attempts: another one is a second
+    // and last attempt, and its orders are rejected. A message has ten orders at most, so that there are 30 sends at least
+    // that succeed, and fewer before these.
+    for nth in (10..=13).chain(30..=60) {
         faults.fail_send(nth, FailAt::Before);
     }
     let done = Arc::new(AtomicU64::new(0));

@@ -75,8 +75,8 @@ async fn the_first_order_after_a_freeze_succeeds_even_if_the_connection_is_dead(
     access.lead_to(broker.local_addr());
     route.lead_to(broker.local_addr());
     let consumer = connect_consumer(&kit).await;
-    // The publish time-out allows two attempts of a second each.
-    let process = Process::start(access.address, directory.path(), &["--publish-timeout-ms=2000"]).await;
+    // The publish time-out allows two attempts of three seconds each.
+    let process = Process::start(access.address, directory.path(), &["--publish-timeout-ms=6000"]).await;
     let mut client = Client::connect(process.address).await;
     let mut number = 0;
     let mut post = async |client: &mut Client| {

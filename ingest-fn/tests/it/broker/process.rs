@@ -9,7 +9,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use shared::loopback::free_loopback_address;
-use shared::testkit::{HttpClient, PATIENCE, TestBroker, eventually};
+use shared::testkit::{HttpClient, PATIENCE, TOPIC, TestBroker, eventually};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -132,11 +132,15 @@ async fn a_thousand_shed_requests_are_at_most_two_lines_a_second() {
     let kit = TestBroker::start().await;
     let broker = &kit.broker;
     let _consumer = connect_consumer(&kit).await;
-    let process = Process::start(broker.local_addr(), directory.path(), &["--requests-max=1"]).await;
+    // There is one permit, which an order holds until the broker answers.
+    let flags = ["--requests-max=1", "--publish-timeout-ms=60000", "--grace-ms=60000"];
+    let process = Process::start(broker.local_addr(), directory.path(), &flags).await;
     let mut client = Client::connect(process.address).await;
     client.post_until_accepted("warm", &order_of(0)).await;
+    let messages = async || broker.stats().await.expect("stats").topic(TOPIC).expect("the topic").sent;
+    let before = messages().await;
     broker.faults().stall();
-    // There is one permit. This client retries until it has it, so that the other client is shed.
+    // This client retries until it has the permit, so that the other client is shed.
     let waiting = tokio::spawn(async move {
         let mut shed = 0;
         while client.post("key", &order_of(1)).await.expect("an answer").status
@@ -146,10 +150,12 @@ async fn a_thousand_shed_requests_are_at_most_two_lines_a_second() {
         }
         shed
     });
+    eventually("the order is sent", async || messages().await > before).await;
     let mut others = Client::connect(process.address).await;
     let started = Instant::now();
     let mut shed = 0;
     while shed < SHED {
+        assert!(started.elapsed() < PATIENCE, "{shed} of {SHED} requests are shed");
         let answer = others.post("other", &order_of(2)).await.expect("an answer");
         shed += u64::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
     }

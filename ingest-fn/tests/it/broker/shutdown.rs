@@ -49,8 +49,14 @@ async fn a_stop_finishes_orders_in_flight() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_ends_within_the_grace_period() {
-    let grace = Duration::from_millis(1_500);
-    let mut fixture = Fixture::open_with(|settings| settings.server.grace = grace).await;
+    let grace = Duration::from_secs(5);
+    let mut fixture = Fixture::open_with(|settings| {
+        settings.server.grace = grace;
+        // The order is in flight for longer than both grace periods would take.
+        settings.producer.delivery_timeout = PATIENCE;
+        settings.client.request_timeout = PATIENCE;
+    })
+    .await;
     fixture.faults().stall();
     let mut client = Client::connect(fixture.address).await;
     let waiting = tokio::spawn(async move { client.post("key", &order_of(1)).await });

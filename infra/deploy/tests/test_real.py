@@ -21,15 +21,19 @@ CATALOGUE = DEPLOY / "catalogues/rehearsal.toml"
 
 def free_ports(count):
     """Ports that no outgoing connection takes (Linux: from 32768) before the process binds them."""
-    free = []
-    while len(free) < count:
-        port = random.randrange(10_000, 32_768)
-        with socket.socket() as it:
-            try:
-                it.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        free.append(port)
+    # Held until all are drawn, so that no number comes twice.
+    held = []
+    while len(held) < count:
+        it = socket.socket()
+        try:
+            it.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
+        except OSError:
+            it.close()
+        else:
+            held.append(it)
+    free = [it.getsockname()[1] for it in held]
+    for it in held:
+        it.close()
     return free
 
 

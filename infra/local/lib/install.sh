@@ -23,25 +23,6 @@ timed() {
   say "install: $label in $(since "$began")"
 }
 
-as_root() {
-  if ((EUID == 0)); then
-    "$@"
-  elif command -v sudo >/dev/null; then
-    sudo -n "$@"
-  else
-    echo "root rights are needed for: $*"
-    return 1
-  fi
-}
-
-apt_install_mariadb() {
-  # The -core packages contain the programs only. The full server package would also start a system
-  # service on its own port.
-  as_root apt-get update -qq
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends mariadb-server-core mariadb-client-core
-}
-
 install_mariadb() {
   local program missing=()
   for program in mariadbd mariadb-install-db mariadb; do
@@ -49,19 +30,14 @@ install_mariadb() {
   done
   ((${#missing[@]})) || return 0
   command -v apt-get >/dev/null || die "${missing[*]} missing and there is no apt-get: install MariaDB 10.6 or later by hand"
-  timed "MariaDB (apt-get)" apt_install_mariadb
-}
-
-apt_install_haproxy() {
-  as_root apt-get update -qq
-  # At run level 1 the package starts no service of its own.
-  as_root env RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends haproxy
+  # The -core packages contain the programs only, without a system service.
+  timed "MariaDB (apt-get)" apt_install mariadb-server-core mariadb-client-core
 }
 
 install_haproxy() {
   ! command -v haproxy >/dev/null || return 0
   command -v apt-get >/dev/null || die "haproxy is missing and there is no apt-get: install HAProxy by hand"
-  timed "HAProxy (apt-get)" apt_install_haproxy
+  timed "HAProxy (apt-get)" apt_install haproxy
 }
 
 copy_jars() {

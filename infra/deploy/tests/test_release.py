@@ -27,6 +27,13 @@ class Case(unittest.TestCase):
         self.world = World()
         self.addCleanup(self.world.close)
 
+    def await_while_it_runs(self, process, is_there):
+        deadline = time.monotonic() + 120
+        while not is_there():
+            self.assertIsNone(process.poll(), "it has ended before")
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
     def assert_no_secret(self, *texts):
         for text in [*texts, *map(str, self.world.calls())]:
             for secret in SECRETS.values():
@@ -316,7 +323,7 @@ class Failure(Case):
     def test_a_hanging_call_times_out(self):
         self.world.plan(hang=[6])
         # The stand-in sleeps for ten minutes, longer than the test's own time-out.
-        code, _, errors = self.world.release(SPILLWAY_DEPLOY_CALL_TIMEOUT_S="1")
+        code, _, errors = self.world.release(SPILLWAY_DEPLOY_CALL_TIMEOUT_S="10")
         self.assertEqual(code, 1, errors)
         self.assertEqual(self.world.as_before(), {})
 
@@ -387,10 +394,7 @@ class Repair(Case):
         # The live function accepts orders, but no worker decides them until the workers are rolled.
         self.world.undecided = True
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
-        deadline = time.monotonic() + 30
-        while self.world.cloud()["workers"]["app-1"] != NEW_WORKER:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
+        self.await_while_it_runs(process, lambda: self.world.cloud()["workers"]["app-1"] == NEW_WORKER)
         self.world.undecided = False
         _, errors = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 0, errors)
@@ -406,10 +410,7 @@ class Stopped(Case):
                     self.addCleanup(world.close)
                     world.plan(hang=[number])
                     process = world.start("release", "--state", world.state_file(), NEW_INGEST, NEW_WORKER)
-                    deadline = time.monotonic() + 30
-                    while len(world.calls()) < number:
-                        self.assertLess(time.monotonic(), deadline)
-                        time.sleep(0.01)
+                    self.await_while_it_runs(process, lambda: len(world.calls()) >= number)
                     process.send_signal(sign)
                     _, errors = process.communicate(timeout=120)
                     self.assertEqual(process.returncode, 1, errors)
@@ -421,10 +422,7 @@ class Stopped(Case):
         self.world.plan(fail=[15], slow=list(range(16, 32)))
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
         for calls, sign in [(16, signal.SIGTERM), (17, signal.SIGINT), (18, signal.SIGTERM)]:
-            deadline = time.monotonic() + 30
-            while len(self.world.calls()) < calls:
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.01)
+            self.await_while_it_runs(process, lambda: len(self.world.calls()) >= calls)
             process.send_signal(sign)
         _, errors = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 1, errors)
@@ -433,10 +431,7 @@ class Stopped(Case):
     def test_a_killed_release_leaves_its_state(self):
         self.world.plan(hang=[14])
         process = self.world.start("release", "--state", self.world.state_file(), NEW_INGEST, NEW_WORKER)
-        deadline = time.monotonic() + 30
-        while len(self.world.calls()) < 14:
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
+        self.await_while_it_runs(process, lambda: len(self.world.calls()) >= 14)
         process.kill()
         process.stdout.close()
         process.stderr.close()

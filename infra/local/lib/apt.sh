@@ -1,9 +1,8 @@
 # shellcheck shell=bash
 # Installs packages of the distribution; .ci/run does so too.
 
-# An index that cannot be read is an error, and a lock that another process holds is waited for. An apt that knows none of
-# these keys ignores them.
-APT=(apt-get -qq -o APT::Update::Error-Mode=any -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
+# A lock that another process holds is waited for. An apt that does not know these keys ignores them.
+APT=(apt-get -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300)
 
 as_root() {
   if ((EUID == 0)); then
@@ -16,11 +15,13 @@ as_root() {
   fi
 }
 
-# with_apt COMMAND...: reads the indexes and runs the command; three times at most, because a mirror may fail for a moment.
+# with_apt COMMAND...: reads the indexes and runs the command; three times at most, because a mirror may fail for a moment. An
+# index that cannot be read is no failure by itself: it may be one that the command does not need.
 with_apt() {
   local try
   for try in 1 2 3; do
-    if as_root "${APT[@]}" update && "$@"; then return; fi
+    as_root "${APT[@]}" update || true
+    if "$@"; then return; fi
     ((try == 3)) || sleep $((try * 10))
   done
   echo "failed three times: $*" >&2

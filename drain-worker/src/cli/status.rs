@@ -154,7 +154,7 @@ mod tests {
     /// A status with the members of `parts` in the place of those that are not known.
     fn status(parts: &Value) -> StatusResponse {
         let mut status = json!({
-            "group": "drain", "worker": "host:1", "now": "2026-11-11T00:00:20.500Z", "age_s": 0.42,
+            "group": "drain", "worker": "host:1", "is_cordoned": false, "now": "2026-11-11T00:00:20.500Z", "age_s": 0.42,
             "cap": {"orders_per_second": 2000, "source": "manual", "ramp": null, "paused_until": null},
             "settings": {"revision": 7, "default": 2000, "manual": null, "ceiling": null, "holds": [],
                          "schedule": null},

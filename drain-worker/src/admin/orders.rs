@@ -1,4 +1,5 @@
-//! Orders over HTTP, for operators: one order with its conflicts and dead letters, or a buyer's. Never an address.
+//! Orders over HTTP, for operators: one order with its conflicts and dead letters, a buyer's, or those with a client
+//! reference. Never an address.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -17,13 +18,14 @@ use time::format_description::well_known::Rfc3339;
 use super::Admin;
 use super::dead_letters::DeadLetterView;
 use super::response::{invalid, json_response, unavailable};
-use crate::store::{BuyerOrders, DecidedOrder, OrderConflict, PAGE_ORDERS_MAX};
+use crate::store::{BuyerOrders, DecidedOrder, OrderConflict, PAGE_ORDERS_MAX, ReferencedOrders};
 
 /// Query of `GET /v1/orders`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OrdersQuery {
-    user_id: String,
+    /// Without a buyer, `reference` is needed.
+    user_id: Option<String>,
     /// The client's own reference.
     reference: Option<String>,
     /// RFC 3339, by the ingest function's clock; inclusive.
@@ -40,8 +42,16 @@ const fn fifty() -> u32 {
     50
 }
 
+/// Maximum rows that a request without a buyer reads: ten statements.
+const SEARCH_ROWS_MAX: NonZeroU32 = NonZeroU32::MIN.saturating_add(199_999);
+
+enum WantedOrders {
+    OfBuyer(BuyerOrders),
+    Referenced(ReferencedOrders),
+}
+
 impl OrdersQuery {
-    fn read(self) -> Result<BuyerOrders, String> {
+    fn read(self) -> Result<WantedOrders, String> {
         let orders_max = NonZeroU32::new(self.limit)
             .filter(|limit| limit.get() <= PAGE_ORDERS_MAX)
             .ok_or_else(|| format!("limit must be 1 to {PAGE_ORDERS_MAX}"))?;
@@ -50,29 +60,34 @@ impl OrdersQuery {
                 .transpose()
                 .map_err(|_| format!("{name} must be RFC 3339, such as 2026-11-11T00:00:00Z"))
         };
-        Ok(BuyerOrders {
-            user_id: UserId::parse(&self.user_id).map_err(|error| format!("user_id: {error}"))?,
-            reference: self
-                .reference
-                .map(|text| ClientReference::parse(&text))
-                .transpose()
-                .map_err(|error| format!("reference: {error}"))?,
-            from: instant("from", self.from)?,
-            to: instant("to", self.to)?,
-            after: self.after,
-            orders_max,
-        })
+        let user_id = self.user_id.map(|text| UserId::parse(&text)).transpose();
+        let user_id = user_id.map_err(|error| format!("user_id: {error}"))?;
+        let reference = self.reference.map(|text| ClientReference::parse(&text)).transpose();
+        let reference = reference.map_err(|error| format!("reference: {error}"))?;
+        let (from, to, after) = (instant("from", self.from)?, instant("to", self.to)?, self.after);
+        match (user_id, reference) {
+            (Some(user_id), reference) => {
+                Ok(WantedOrders::OfBuyer(BuyerOrders { user_id, reference, from, to, after, orders_max }))
+            }
+            (None, Some(reference)) => {
+                let rows_max = SEARCH_ROWS_MAX;
+                let wanted = ReferencedOrders { reference, from, to, after, orders_max, rows_max };
+                Ok(WantedOrders::Referenced(wanted))
+            }
+            (None, None) => Err("user_id or reference must be given".to_owned()),
+        }
     }
 }
 
-/// A page of a buyer's orders.
+/// A page of a buyer's orders, or of those with a client reference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderPage {
     /// In the order of their decision.
     pub orders: Vec<DecidedOrderView>,
-    /// There may be more after this sequence.
+    /// There may be more after this sequence; also on an empty page, if the buyer is not given.
     pub next: Option<i64>,
-    /// The buyer's orders that are not decided, and unaffected by the other filters; on the first page only.
+    /// The buyer's orders that are not decided, and unaffected by the other filters; on the first page only, and only if the
+    /// buyer is given.
     pub dead_letters: Vec<DeadLetterView>,
 }
 
@@ -176,7 +191,14 @@ pub(super) async fn find(
     query: Result<Query<OrdersQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
-    let wanted = query.read().map_err(invalid)?;
+    let wanted = match query.read().map_err(invalid)? {
+        WantedOrders::OfBuyer(wanted) => wanted,
+        WantedOrders::Referenced(wanted) => {
+            let page = admin.store.referenced_orders(&wanted).await.map_err(|error| unavailable(&error))?;
+            let orders = page.orders.into_iter().map(DecidedOrderView::from).collect();
+            return Ok(json_response(&OrderPage { orders, next: page.next, dead_letters: Vec::new() }));
+        }
+    };
     let orders = admin.store.buyer_orders(&wanted).await.map_err(|error| unavailable(&error))?;
     let is_full = orders.len() >= wanted.orders_max.get() as usize;
     let next = orders.last().filter(|_| is_full).map(|order| order.sequence);

@@ -4,7 +4,7 @@ use super::CommandError;
 use super::client::AdminClient;
 use super::dlq::letters_table;
 use super::render::{grouped, or_dash};
-use super::terminal::{Page, print};
+use super::terminal::{Page, complain, print};
 use crate::admin::{DecidedOrderView, OrderDetailView, OrderPage};
 use crate::config::{OrderCommand, OrderFindArgs, OrderShowArgs};
 
@@ -22,17 +22,28 @@ async fn show(args: &OrderShowArgs) -> Result<(), CommandError> {
 }
 
 async fn find(args: &OrderFindArgs) -> Result<(), CommandError> {
-    let (after, limit) = (args.after.to_string(), args.limit.to_string());
-    let parameters = [
-        ("user_id", Some(args.user.as_str())),
-        ("reference", args.reference.as_deref()),
-        ("from", args.from.as_deref()),
-        ("to", args.to.as_deref()),
-        ("after", Some(after.as_str())),
-        ("limit", Some(limit.as_str())),
-    ];
-    let page: OrderPage = AdminClient::new(&args.call.admin)?.read("/v1/orders", &parameters).await?;
-    Ok(print(args.call.json, &page, found)?)
+    let (client, limit) = (AdminClient::new(&args.call.admin)?, args.limit.to_string());
+    let mut after = args.after;
+    loop {
+        let from_here = after.to_string();
+        let parameters = [
+            ("user_id", args.user.as_deref()),
+            ("reference", args.reference.as_deref()),
+            ("from", args.from.as_deref()),
+            ("to", args.to.as_deref()),
+            ("after", Some(from_here.as_str())),
+            ("limit", Some(limit.as_str())),
+        ];
+        let page: OrderPage = client.read("/v1/orders", &parameters).await?;
+        match page.next {
+            // Without a buyer, a page is a part of the orders that may have none.
+            Some(next) if page.orders.is_empty() && args.user.is_none() => {
+                complain(&format!("none up to sequence {next}; looking on"));
+                after = next;
+            }
+            _ => return Ok(print(args.call.json, &page, found)?),
+        }
+    }
 }
 
 fn shown(order: &OrderDetailView) -> Page {

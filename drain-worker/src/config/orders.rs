@@ -9,7 +9,7 @@ use super::operate::CallArgs;
 pub enum OrderCommand {
     /// Show one order: state, reason, times, trace, conflicts, dead letters
     Show(OrderShowArgs),
-    /// List a buyer's orders, in the order of their decision
+    /// List a buyer's orders, or those with a client reference, in the order of their decision
     Find(OrderFindArgs),
 }
 
@@ -26,10 +26,10 @@ pub struct OrderShowArgs {
 #[derive(Clone, Debug, Args)]
 pub struct OrderFindArgs {
     /// The buyer, as the gateway names them
-    #[arg(long, value_name = "USER")]
-    pub user: String,
+    #[arg(long, value_name = "USER", required_unless_present = "reference")]
+    pub user: Option<String>,
 
-    /// Only orders with this client reference
+    /// Only orders with this client reference; without --user all orders are looked through, so give --from too
     #[arg(long, value_name = "TEXT")]
     pub reference: Option<String>,
 

@@ -35,6 +35,7 @@ mod order_columns;
 mod orders;
 mod pool;
 mod purge;
+mod reference;
 mod sale_sku;
 mod sales;
 mod schema;
@@ -68,6 +69,7 @@ pub use pool::{
     SettingsError, ShareChange, WORKERS_MAX,
 };
 pub use purge::{PurgeBounds, PurgePage, PurgeRows, PurgeStep};
+pub use reference::{ReferencedOrders, ReferencedPage};
 pub use sale_sku::SaleSku;
 pub use sales::{RecentOutcomes, SaleSkuState, SaleState, SaleSummary};
 

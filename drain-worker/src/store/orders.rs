@@ -18,11 +18,11 @@ pub const PAGE_ORDERS_MAX: u32 = 200;
 /// Maximum conflicts that are listed of one order.
 const CONFLICTS_MAX: u32 = 50;
 
-const COLUMNS: &str = "SELECT sequence, order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
+pub(super) const COLUMNS: &str = "SELECT sequence, order_id, sale_id, user_id, payload_digest, state, reason, currency, total_minor, \
      items, client_reference, catalogue_revision, traceparent, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
      (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id) FROM orders ";
 
-const KINDS: &[ColumnKind] = &[
+pub(super) const KINDS: &[ColumnKind] = &[
     ColumnKind::Int,
     ColumnKind::Bytes,
     ColumnKind::Text,
@@ -158,7 +158,7 @@ impl Store {
     }
 }
 
-fn decided(row: &SqlRow) -> Result<DecidedOrder, DbError> {
+pub(super) fn decided(row: &SqlRow) -> Result<DecidedOrder, DbError> {
     Ok(DecidedOrder {
         sequence: row.int(0)?,
         order_id: OrderId::from_bytes(row.array(1)?),

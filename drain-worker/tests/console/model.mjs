@@ -237,6 +237,14 @@ export class Model {
     return { ...recorded("POST /v1/schedule/preview"), from: ISO(now), until: ISO(now + 86400e3), steps, cap: this.cap(), settings: { revision: this.revision, ...this.settings } };
   }
 
+  // Without a buyer, each answer is for a part of the orders; the third has one.
+  orders(parameters) {
+    if (parameters.has("user_id")) return { orders: this.buyers.includes(parameters.get("user_id")) ? [ORDER] : [], next: null, dead_letters: [] };
+    if (!parameters.has("reference")) return this.problem("400 invalid_request", "user_id or reference must be given");
+    const after = Number(parameters.get("after"));
+    return { orders: after === 2000 && parameters.get("reference") === ORDER.client_reference ? [ORDER] : [], next: after < 3000 ? after + 1000 : null, dead_letters: [] };
+  }
+
   answer(method, url, body) {
     this.advance();
     this.calls.push({ method, path: url.pathname, query: Object.fromEntries(url.searchParams), body });
@@ -299,7 +307,7 @@ export class Model {
         for (const letter of page) Object.assign(letter, { discarded_at: null, discarded_by: null, discarded_reason: null, restorable_until: null });
         return { ...recorded("POST /v1/dead-letters/restore"), outcomes: page.map(({ id }) => ({ id, outcome: "restored" })), next };
       }
-      case "GET /v1/orders": return { orders: this.buyers.includes(url.searchParams.get("user_id")) ? [ORDER] : [], next: null, dead_letters: [] };
+      case "GET /v1/orders": return this.orders(url.searchParams);
       case `GET /v1/orders/${ORDER_ID}`:
         return { ...recorded("GET /v1/orders/id"), order_id: ORDER_ID, state: "rejected", reason: "sold_out", decided: ORDER, conflicts: [{ digest: "sha256:09", first_seen_at: ORDER.decided_at }], dead_letters: [] };
       case "GET /v1/sales": return { sales: [{ ...recorded("GET /v1/sales").sales[0], sale_id: "sale", skus: 1, stock_total: 10, stock_reserved: this.reserved, closes_at: null }] };

@@ -32,6 +32,34 @@ test("a page that is opened while the last one still loads gets its data with it
   }, { model });
 });
 
+test("an order is found by its reference alone, part by part of all orders", async () => {
+  const model = new Model();
+  let release = null;
+  model.gate = async ({ searchParams }) => {
+    if (searchParams.get("after") === "1000") await new Promise((resolve) => { release = resolve; });
+    return null;
+  };
+  await opened(async (page) => {
+    await go(page, "orders");
+    await page.press("#order-wanted", "Enter");
+    await says(page, "#order-error", "user_id or reference must be given");
+    await page.fill("#order-from", "2026-11-11T00:00");
+    await page.fill("#order-reference", "basket 7");
+    await page.press("#order-reference", "Enter");
+    await until(page, () => release);
+    await says(page, "#order-body", "Loading …");
+    model.gate = null;
+    release();
+    await says(page, "#orders", "basket 7");
+    const asked = model.calls.filter(({ path }) => path === "/v1/orders").slice(1).map(({ query }) => query);
+    assert.deepEqual(asked.map(({ after }) => after), ["0", "1000", "2000"]);
+    assert.ok(asked.every(({ user_id: buyer, from }) => buyer === undefined && from === "2026-11-11T00:00:00.000Z"));
+    await page.fill("#order-reference", "basket 8");
+    await page.press("#order-reference", "Enter");
+    await says(page, "#order-body", "No decided order.");
+  }, { model, mayFail: true });
+});
+
 // A revision that the page does not know would make each change a conflict.
 test("nothing can be changed before the first status", async () => {
   const model = new Model();

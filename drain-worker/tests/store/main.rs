@@ -106,6 +106,7 @@ conformance! {
     lookups::totals_and_stock_are_returned,
     lookups::an_operator_sees_all_of_an_order_but_its_address,
     lookups::a_buyers_orders_are_listed_in_pages,
+    lookups::orders_are_found_by_their_reference_without_their_buyer,
     lookups::a_sale_is_shown_with_stock_and_recent_outcomes,
     catalogues::a_catalogue_is_applied_repeatedly,
     catalogues::changes_of_stock_are_on_the_audit_trail,

@@ -1,4 +1,4 @@
-// Orders: one by its id, or a buyer's by pages.
+// Orders: one by its id, a buyer's, or those with a reference, by pages.
 
 import { api, errorText } from "./api.js";
 import { byId, el } from "./chart.js";
@@ -16,6 +16,8 @@ const found = {
   /** A page of a buyer's orders, and the query that it answers; null: none. */
   page: null,
   wanted: null,
+  /** True while all orders are looked through. */
+  isLooking: false,
   /** One order with all that is known of it. */
   order: null,
   error: null,
@@ -59,8 +61,8 @@ function results({ orders, next, dead_letters: letters }) {
       order.client_reference ? data(order.client_reference) : NONE, money(order.total_minor, order.currency), moment(order.accepted_at), moment(order.decided_at), count(order.conflicts)],
   }));
   const columns = ["order", "state", "sale", "reference", "total", "accepted", "decided", "other-payloads"].map((name) => ({ title: t(`order.${name}`), numeric: name === "total" || name === "other-payloads" }));
-  fillTable(table, { caption: t("orders.of-buyer"), columns, rows, none: t("orders.none") });
-  return [scrolling(t("orders.of-buyer"), table),
+  fillTable(table, { caption: t("orders.found"), columns, rows, none: t("orders.none") });
+  return [scrolling(t("orders.found"), table),
     el("div", { class: "actions" }, el("button", { type: "button", "data-act": "first" }, t("page.first")), el("button", { type: "button", "data-act": "more", disabled: !next }, t("page.next"))),
     letters.length ? lettersOf(letters) : null];
 }
@@ -68,7 +70,7 @@ function results({ orders, next, dead_letters: letters }) {
 function draw() {
   morph(byId("order-error"), found.error ? errorText(found.error) : []);
   morph(byId("orders-zone"), t("bar.zone-is", { zone: zoneText() }));
-  morph(byId("order-body"), found.order ? details(found.order) : null, found.page ? results(found.page) : null);
+  morph(byId("order-body"), found.isLooking ? el("p", {}, t("loading")) : null, found.order ? details(found.order) : null, found.page ? results(found.page) : null);
 }
 
 /** @param {(error: Error) => void} trouble */
@@ -85,6 +87,7 @@ export function orders(trouble) {
       if (error.status === 401 || error.status === 403) trouble(error);
       if (mine === newest) found.error = error;
     }
+    if (mine === newest) found.isLooking = false;
     render();
   }
   const ask = (question) => {
@@ -92,7 +95,14 @@ export function orders(trouble) {
     return answer(question);
   };
   const open = async (id) => ({ order: await api.order(id) });
-  const load = async (wanted, after) => ({ wanted, page: await api.orders({ ...wanted, after, limit: PAGE }) });
+  // Without a buyer, an answer is for a part of all orders that may have none.
+  async function load(wanted, after) {
+    const mine = newest;
+    const part = (from) => api.orders({ ...wanted, after: from, limit: PAGE });
+    let page = await part(after);
+    while (!wanted.user_id && !page.orders.length && page.next && mine === newest) page = await part(page.next);
+    return { wanted, page };
+  }
   // An order by its id, or the orders of a buyer whose name looks like one.
   async function find(wanted) {
     try {
@@ -108,7 +118,8 @@ export function orders(trouble) {
   byId("order-find").addEventListener("submit", (event) => {
     event.preventDefault();
     const wanted = { user_id: byId("order-wanted").value.trim(), reference: byId("order-reference").value.trim(), from: fromLocal(byId("order-from").value), to: fromLocal(byId("order-to").value) };
-    Object.assign(found, { page: null, order: null, wanted: null });
+    Object.assign(found, { page: null, order: null, wanted: null, isLooking: !wanted.user_id });
+    render();
     return ask(() => (UUID.test(wanted.user_id) ? find(wanted) : load(wanted, 0)));
   });
   actions(byId("order-body"), {

@@ -2,8 +2,11 @@
 
 use std::num::NonZeroU32;
 
-use drain_worker::store::{BuyerOrders, Fence, OrderStore, RecentOutcomes, StoredStatus};
+use drain_worker::store::{
+    BuyerOrders, Fence, OrderStore, RecentOutcomes, ReferencedOrders, ReferencedPage, StoredStatus,
+};
 use shared::order::{ClientReference, Outcome, PayloadDigest, RejectReason, UserId};
+use shared::time::rfc3339_millis;
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 
@@ -147,6 +150,66 @@ pub(crate) async fn a_buyers_orders_are_listed_in_pages(harness: &Harness) {
         seen.extend(orders.iter().map(|order| order.order_id));
     }
     assert_eq!(seen, expect(&[0, 1, 2, 4, 5, 6]));
+}
+
+/// Each order is decided a minute after the one before.
+pub(crate) async fn orders_are_found_by_their_reference_without_their_buyer(harness: &Harness) {
+    const REFERENCE: &str = "basket '5' \\ 家";
+    let store = &harness.store;
+    let start = datetime!(2026-11-11 00:00:00 UTC);
+    let minutes = |number: u64| Duration::minutes(i64::try_from(number).expect("small"));
+    let wanted = |from: Option<u64>, to: Option<u64>, rows_max: u32| ReferencedOrders {
+        reference: ClientReference::parse(REFERENCE).expect("valid"),
+        from: from.map(|number| start + minutes(number)),
+        to: to.map(|number| start + minutes(number)),
+        after: 0,
+        orders_max: NonZeroU32::new(2).expect("not 0"),
+        rows_max: NonZeroU32::new(rows_max).expect("not 0"),
+    };
+    let nothing = store.referenced_orders(&wanted(Some(0), None, 9)).await.expect("reads");
+    assert_eq!(nothing, ReferencedPage::default());
+
+    store.apply_catalogue(&catalogue(&[("a", 99, None)])).await.expect("applies");
+    for number in 0..40_u64 {
+        let mut order = order(number, &format!("buyer-{number}"), &[("a", 1)]);
+        order.accepted_at = start + minutes(number);
+        // The first has another case, which is another reference.
+        let reference = if number == 2 { REFERENCE.to_uppercase() } else { REFERENCE.to_owned() };
+        let has_it = [2, 5, 25, 26, 27].contains(&number);
+        order.client_reference = has_it.then(|| ClientReference::parse(&reference).expect("valid"));
+        store.commit(Fence::Open, std::slice::from_ref(&order)).await.expect("commits");
+        let at =
+            rfc3339_millis(order.accepted_at + Duration::seconds(7)).replace('T', " ").replace('Z', "000");
+        let id = hex::encode(order.order_id.as_bytes());
+        harness
+            .run(&format!("UPDATE orders SET decided_at = '{at}' WHERE HEX(order_id) = UPPER('{id}')"))
+            .await;
+    }
+    // Every call reads at most so many rows, and says where to continue.
+    for (from, to, rows_max, expected, calls_max) in [
+        (None, None, 1_000, &[5, 25, 26, 27][..], 3),
+        (None, None, 3, &[5, 25, 26, 27], 15),
+        (Some(24), None, 1_000, &[25, 26, 27], 3),
+        // Ten minutes before the 24th are read too.
+        (Some(24), None, 13, &[25, 26, 27], 4),
+        (Some(26), Some(27), 1_000, &[26], 2),
+        (Some(39), None, 12, &[], 1),
+        (Some(300), None, 1, &[], 1),
+    ] {
+        let mut question = wanted(from, to, rows_max);
+        let (mut found, mut calls) = (Vec::new(), 0);
+        loop {
+            let page = store.referenced_orders(&question).await.expect("reads");
+            assert!(page.orders.len() <= 2);
+            found.extend(page.orders.into_iter().map(|order| order.order_id));
+            calls += 1;
+            let Some(next) = page.next else { break };
+            assert!(next > question.after, "{from:?} {rows_max}: {next}");
+            question.after = next;
+        }
+        assert_eq!(found, expected.iter().copied().map(id).collect::<Vec<_>>(), "{from:?} {to:?} {rows_max}");
+        assert!(calls <= calls_max, "{from:?} {to:?} {rows_max}: {calls} calls");
+    }
 }
 
 pub(crate) async fn a_sale_is_shown_with_stock_and_recent_outcomes(harness: &Harness) {

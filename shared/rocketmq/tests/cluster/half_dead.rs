@@ -16,7 +16,7 @@ use crate::outages::p99_and_max;
 const LATENCY: Duration = Duration::from_millis(20);
 const SENDERS: usize = 8;
 const CONSUMERS: usize = 4;
-/// Slices with both brokers and slices with one alternate, so that whatever else the machine does slows down both alike.
+/// Slices with both brokers and slices with one alternate, so that other work of the machine slows down both alike.
 const SLICE: Duration = Duration::from_millis(1_500);
 const SLICES: u32 = 3;
 

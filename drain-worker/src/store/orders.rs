@@ -22,7 +22,7 @@ pub(super) const COLUMNS: &str = "SELECT sequence, order_id, sale_id, user_id, p
      items, client_reference, catalogue_revision, traceparent, CAST(accepted_at AS CHAR), CAST(decided_at AS CHAR), \
      (SELECT COUNT(*) FROM order_conflicts WHERE order_conflicts.order_id = orders.order_id) FROM orders ";
 
-pub(super) const KINDS: &[ColumnKind] = &[
+const KINDS: &[ColumnKind] = &[
     ColumnKind::Int,
     ColumnKind::Bytes,
     ColumnKind::Text,
@@ -135,7 +135,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::Transient`] or [`StoreError::Fatal`].
     pub async fn buyer_orders(&self, wanted: &BuyerOrders) -> Result<Vec<DecidedOrder>, StoreError> {
-        let (from, to) = (wanted.from.map(to_database), wanted.to.map(to_database));
         let mut statement = Statement::new(COLUMNS)
             .text("WHERE user_id = ? AND sequence > ?")
             .bind(wanted.user_id.as_str())
@@ -143,22 +142,35 @@ impl Store {
         if let Some(reference) = &wanted.reference {
             statement = statement.text(" AND client_reference = ?").bind(reference.as_str());
         }
+        self.list_accepted("list a buyer's orders", statement, wanted.from, wanted.to, wanted.orders_max)
+            .await
+    }
+
+    /// Lists those that `statement`, which has [`COLUMNS`] and a condition, selects of the orders accepted from `from` and
+    /// before `to`: in the order of their decision, at most `orders_max` and [`PAGE_ORDERS_MAX`].
+    pub(super) async fn list_accepted(
+        &self,
+        operation: &'static str,
+        mut statement: Statement<'_>,
+        from: Option<OffsetDateTime>,
+        to: Option<OffsetDateTime>,
+        orders_max: NonZeroU32,
+    ) -> Result<Vec<DecidedOrder>, StoreError> {
+        let (from, to) = (from.map(to_database), to.map(to_database));
         if let Some(from) = &from {
             statement = statement.text(" AND accepted_at >= ?").bind(from.as_str());
         }
         if let Some(to) = &to {
             statement = statement.text(" AND accepted_at < ?").bind(to.as_str());
         }
-        let statement = statement
-            .text(" ORDER BY sequence LIMIT ?")
-            .bind(wanted.orders_max.get().min(PAGE_ORDERS_MAX))
-            .rare();
-        let rows = self.look_up("list a buyer's orders", statement, KINDS).await?;
+        let statement =
+            statement.text(" ORDER BY sequence LIMIT ?").bind(orders_max.get().min(PAGE_ORDERS_MAX)).rare();
+        let rows = self.look_up(operation, statement, KINDS).await?;
         Ok(rows.iter().map(decided).collect::<Result<_, DbError>>()?)
     }
 }
 
-pub(super) fn decided(row: &SqlRow) -> Result<DecidedOrder, DbError> {
+fn decided(row: &SqlRow) -> Result<DecidedOrder, DbError> {
     Ok(DecidedOrder {
         sequence: row.int(0)?,
         order_id: OrderId::from_bytes(row.array(1)?),
